@@ -1,0 +1,231 @@
+"""Every environment variable of the platform: typed, validated, explained.
+
+The only module that reads the environment for `SOUNDLINK_*`. Nothing here touches the network, the
+warehouse or Dagster; what a setting does is decided where it is used.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX = "SOUNDLINK_"
+KEY_START = "sk_"
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names the variable and says what is allowed."""
+
+
+class AuthStyle(StrEnum):
+    """The one header that carries the API key."""
+
+    X_API_KEY = "x-api-key"
+    BEARER = "bearer"
+
+
+class Settings(BaseSettings):
+    """The settings, from the environment or from keyword arguments in the fields' own names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="Your Soundlink API key, `sk_...`. A secret: it is never logged or stored.",
+    )
+    auth_style: AuthStyle = Field(
+        default=AuthStyle.X_API_KEY,
+        description="Header that carries the key: `x-api-key`, or `bearer` for later revisions of "
+        "the API. Exactly one is sent.",
+    )
+    base_url: str = Field(
+        default="https://api.getsoundlink.com",
+        description="Where the API is. Plain http is refused except on loopback.",
+    )
+    campaign_ids: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated campaign ids, instead of listing campaigns; for keys without "
+        "the scope `campaigns:read`. Empty means all campaigns.",
+    )
+    start_date: date = Field(
+        default=date(2026, 1, 1), description="The first daily partition, YYYY-MM-DD (UTC)."
+    )
+    warehouse: str = Field(
+        default="data/soundlink.duckdb", description="The DuckDB file of the warehouse."
+    )
+    quarantine_dir: Path = Field(
+        default=Path("data/quarantine"),
+        description="Folder for refused bodies, with the reason beside each.",
+    )
+    refresh_hours: float = Field(
+        default=6,
+        ge=0.05,
+        le=168,
+        description="The days that may still change are refreshed at most this often, in hours.",
+    )
+    catch_up_days: int = Field(
+        default=35,
+        ge=8,
+        le=3660,
+        description="How far back the sensor looks for days that an outage left open or missing.",
+    )
+    automation: bool = Field(
+        default=True,
+        description="`off` starts the schedule and the sensors stopped; `on` starts them running.",
+    )
+    max_concurrency: int = Field(default=8, ge=1, le=64, description="Requests in flight at once.")
+    timeout_seconds: float = Field(
+        default=60, gt=0, le=3600, description="Longest silence within one request, in seconds."
+    )
+    max_attempts: int = Field(
+        default=6, ge=1, le=20, description="Attempts at one request before it counts as failed."
+    )
+    requests_per_minute: int = Field(
+        default=60, ge=1, le=100_000, description="Request budget of the key in any 60 seconds."
+    )
+    requests_per_hour: int = Field(
+        default=600, ge=1, le=1_000_000, description="Request budget of the key in any 3600 seconds."
+    )
+    budget_dir: Path = Field(
+        default=Path("~/.cache/soundlink_assets"),
+        description="Folder where all processes of this machine count the requests of a key.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in and the environment; Dagster itself reads a `.env` file."""
+        return init_settings, env_settings
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _clean_key(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        key = value.strip().strip("'\"").strip()
+        if not key.startswith(KEY_START):
+            raise ValueError(f"a Soundlink API key begins with {KEY_START}")
+        if any(character.isspace() or not character.isascii() for character in key):
+            raise ValueError("the key holds white space or characters that no key has")
+        return key
+
+    @field_validator("campaign_ids", mode="before")
+    @classmethod
+    def _split_ids(cls, value: object) -> object:
+        if isinstance(value, str):
+            ids = (part.strip() for part in value.split(","))
+            return tuple(dict.fromkeys(part for part in ids if part))
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        url = value.strip().rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("give a URL such as https://api.getsoundlink.com")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("give scheme, host and path only: no user, query or fragment")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("plain http would send the key unencrypted; use https")
+        return url
+
+    @field_validator("warehouse")
+    @classmethod
+    def _check_warehouse(cls, value: str) -> str:
+        if value.startswith(("md:", "ducklake:")):
+            raise ValueError("MotherDuck and DuckLake are not supported yet; give a file path")
+        return value
+
+    @field_validator("quarantine_dir", "budget_dir")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    def require_api_key(self) -> SecretStr:
+        """The API key; SettingsError that says where to get one if it is not set."""
+        if self.api_key is None:
+            raise SettingsError(
+                "SOUNDLINK_API_KEY is not set. Make a key with the scopes campaigns:read and "
+                "metrics:read in Soundlink's developer settings, and set it in the environment or "
+                "in the .env file beside workspace.yaml. To try without one: make demo"
+            )
+        return self.api_key
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment; what is `given` in the fields' own names comes first.
+
+    Raises SettingsError with one line for each wrong variable: its name, what was found (except
+    for the key) and what is allowed.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(error, given))) from None
+
+
+def _explain(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        field = str(problem["loc"][0]).lower().removeprefix(PREFIX.lower())
+        message = problem["msg"].removeprefix("Value error, ")
+        if field not in Settings.model_fields:
+            lines.append(f"{variable_of(field)} is not a setting. {message}")
+            continue
+        found = given.get(field, os.environ.get(variable_of(field), ""))
+        shown = "" if field == "api_key" else f" is {str(found)!r}"
+        allowed = Settings.model_fields[field].description or ""
+        lines.append(f"{variable_of(field)}{shown}: {message}. Allowed: {allowed}")
+    return lines
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """One line for each `SOUNDLINK_*` variable that no setting reads, with the nearest that is."""
+    known = [variable_of(field) for field in Settings.model_fields]
+    lines = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            lines.append(f"{name} is set, but no setting has that name{hint}")
+    return lines

@@ -1,0 +1,1 @@
+"""Frames to and from DuckDB, transactional. Knows tables, not what they mean."""
