@@ -1,0 +1,49 @@
+"""Wires everything: the code location that Dagster loads, and the only place that builds Definitions.
+
+`build_definitions` takes the settings, so that tests and the demo run the real wiring elsewhere.
+"""
+
+import os
+import warnings
+
+import dagster as dg
+
+from soundlink_assets.contract import EXPORTS
+from soundlink_assets.contract.campaigns import CAMPAIGNS
+from soundlink_assets.defs.automation import daily_exports_job
+from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
+from soundlink_assets.defs.exports import export_assets
+from soundlink_assets.defs.partitions import daily_partitions
+from soundlink_assets.defs.soundlink_api import RESOURCE_KEY, soundlink_api_resource
+from soundlink_assets.settings import Settings, load_settings, unknown_variables
+from soundlink_assets.tables import Table
+from soundlink_assets.warehouse.io_manager import warehouse_io_manager
+
+TABLES: tuple[Table, ...] = (
+    CAMPAIGNS,
+    *(export.table for export in EXPORTS),
+    *(derivation.table for derivation in DERIVATIONS),
+)
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """Everything that Dagster sees, for these settings."""
+    partitions = daily_partitions(settings.start_date)
+    assets = [*export_assets(partitions), *derived_assets(partitions)]
+    return dg.Definitions(
+        assets=dg.with_source_code_references(assets),
+        jobs=[daily_exports_job(dg.AssetSelection.all())],
+        resources={
+            RESOURCE_KEY: soundlink_api_resource(settings),
+            "io_manager": warehouse_io_manager(settings.warehouse, TABLES),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions for the settings in the environment."""
+    for line in unknown_variables(os.environ):
+        warnings.warn(line, stacklevel=1)
+    return build_definitions(load_settings())

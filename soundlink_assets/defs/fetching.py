@@ -1,0 +1,121 @@
+"""One export of every campaign for the window of a run: fetched, verified, spooled.
+
+Nothing is written to the warehouse here. What can stop a run, and what only leaves a campaign's
+cells as they were, is decided by the client's errors.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from soundlink_assets.contract.export import Export
+from soundlink_assets.contract.window import Window, settled_whatever_the_batch_at, settles_at
+
+if TYPE_CHECKING:
+    from soundlink_assets.api import Delivery, FailedDelivery, SoundlinkClient
+    from soundlink_assets.warehouse.types import Deliveries
+
+PROGRESS_EVERY_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What the campaigns delivered: the spooled rows, and what there is to say about them.
+
+    `fetched_at` is the moment of the earliest request, so what it implies holds for all rows.
+    """
+
+    deliveries: "Deliveries"
+    asked: int
+    delivered: set[str] = field(default_factory=set)
+    failed: list["FailedDelivery"] = field(default_factory=list)
+    unexpected_fields: set[str] = field(default_factory=set)
+    merged_duplicates: int = 0
+    unverified_row_counts: int = 0
+    fetched_at: datetime | None = None
+    oldest_exported_at: dict[date, datetime] = field(default_factory=dict)
+
+    def is_settled(self, day: date) -> bool:
+        """Whether what was fetched of `day` is final: fetched and exported after it settled."""
+        if self.fetched_at is None or self.failed:
+            return False
+        if self.fetched_at >= settled_whatever_the_batch_at(day):
+            return True
+        exported_at = self.oldest_exported_at.get(day, self.fetched_at)
+        return min(self.fetched_at, exported_at) >= settles_at(day)
+
+    def take(self, delivery: "Delivery") -> None:
+        """Spool one delivery and note what it says."""
+        import polars as pl
+
+        self.deliveries.add(
+            delivery.campaign_id, delivery.window, delivery.frame, delivery.fetched_at
+        )
+        self.delivered.add(delivery.campaign_id)
+        self.unexpected_fields.update(delivery.extra_fields)
+        self.merged_duplicates += delivery.merged_duplicates
+        self.unverified_row_counts += not delivery.row_count_header_seen
+        self.fetched_at = min(self.fetched_at or delivery.fetched_at, delivery.fetched_at)
+        oldest = delivery.frame.group_by("report_date").agg(pl.col("exported_at").min())
+        for day, exported_at in oldest.iter_rows():
+            self.oldest_exported_at[day] = min(
+                exported_at, self.oldest_exported_at.get(day, exported_at)
+            )
+
+
+def fetch(
+    export: Export,
+    window: Window,
+    campaign_ids: Sequence[str],
+    client: "SoundlinkClient",
+    say: Callable[[str], None],
+) -> Fetched:
+    """Fetch one export of the campaigns for the window.
+
+    Raises the client's error if it stops the run; a campaign that failed is in `failed`.
+    The spool is the caller's to close; the warehouse does so after it has written it.
+    """
+    from soundlink_assets.api import FailedDelivery
+    from soundlink_assets.warehouse.types import Deliveries
+
+    fetched = Fetched(deliveries=Deliveries(export.table, window), asked=len(campaign_ids))
+    progress = _Progress(export.name, window, len(campaign_ids), say)
+    try:
+        for result in client.deliveries(export, campaign_ids, window):
+            if isinstance(result, FailedDelivery):
+                fetched.failed.append(result)
+                say(f"{export.name}: {result.error}")
+                progress.one_more(rows=0)
+            else:
+                fetched.take(result)
+                progress.one_more(rows=result.frame.height)
+    except BaseException:
+        fetched.deliveries.close()
+        raise
+    return fetched
+
+
+class _Progress:
+    """Says now and then how many campaigns have come, and how long the rest will take."""
+
+    def __init__(
+        self, name: str, window: Window, campaigns: int, say: Callable[[str], None]
+    ) -> None:
+        self.name, self.window, self.campaigns, self.say = name, window, campaigns, say
+        self.done = self.rows = 0
+        self.started = self.said = time.monotonic()
+
+    def one_more(self, rows: int) -> None:
+        self.done += 1
+        self.rows += rows
+        now = time.monotonic()
+        if now - self.said < PROGRESS_EVERY_SECONDS and self.done < self.campaigns:
+            return
+        self.said = now
+        left = (now - self.started) / self.done * (self.campaigns - self.done)
+        self.say(
+            f"{self.name} {self.window}: {self.done} of {self.campaigns} campaigns, "
+            f"{self.rows:,} rows, about {left:.0f} s left"
+        )
