@@ -145,14 +145,24 @@ CAMPAIGN_ENGAGEMENT_DAILY = Export(
     ),
     rules=(
         SumIdentity(
-            total="listeners", parts=("new_listeners", "returning_listeners"), blocking=True
+            total="listeners",
+            parts=("new_listeners", "returning_listeners"),
+            meaning="Listeners are new and returning listeners together.",
+            blocking=True,
         ),
         SumIdentity(
             total="streams",
             parts=("new_listener_streams", "returning_listener_streams"),
+            meaning="Streams are the plays of new and of returning listeners together.",
             blocking=True,
         ),
-        RatioIdentity(ratio="spl", numerator="streams", denominator="listeners", decimals=2),
+        RatioIdentity(
+            ratio="spl",
+            numerator="streams",
+            denominator="listeners",
+            meaning="Streams per listener are streams divided by listeners of the track.",
+            decimals=2,
+        ),
         COUNTRY_CODE_FORMAT,
         Format(
             name="isrc_format",
@@ -184,6 +194,7 @@ CAMPAIGN_ENGAGEMENT_DAILY = Export(
             name="playlist_position",
             column="playlist_position",
             context_column="engagement_context",
+            context_without=CATALOG,
             meaning="1 or more, and absent on catalog rows",
         ),
     ),
