@@ -1,10 +1,11 @@
-"""Wires everything: the code location that Dagster loads, and the only place that builds Definitions.
+"""Wires everything: the code location that Dagster loads; only here are Definitions built.
 
 `build_definitions` takes the settings, so that tests and the demo run the real wiring elsewhere.
 """
 
 import os
 import warnings
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -26,8 +27,10 @@ TABLES: tuple[Table, ...] = (
 )
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """Everything that Dagster sees, for these settings."""
+def build_definitions(
+    settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None
+) -> dg.Definitions:
+    """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own."""
     partitions = daily_partitions(settings.start_date)
     assets = [*export_assets(partitions), *derived_assets(partitions)]
     return dg.Definitions(
@@ -37,6 +40,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             RESOURCE_KEY: soundlink_api_resource(settings),
             "io_manager": warehouse_io_manager(settings.warehouse, TABLES),
         },
+        loggers=loggers,
         executor=dg.in_process_executor,
     )
 

@@ -1,7 +1,5 @@
 """The job, its schedule, and the sensor that keeps the days true that may still change."""
 
-from datetime import datetime, timedelta
-
 import dagster as dg
 
 JOB_NAME = "daily_exports"

@@ -57,9 +57,7 @@ def _campaigns_asset() -> dg.AssetsDefinition:
     return campaigns
 
 
-def _export_asset(
-    export: Export, partitions: dg.PartitionsDefinition[str]
-) -> dg.AssetsDefinition:
+def _export_asset(export: Export, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     @dg.asset(
         key=asset_key(export.table),
         deps=[asset_key(CAMPAIGNS)],

@@ -41,9 +41,10 @@ class SoundlinkApi:
     @cached_property
     def campaigns(self) -> "pl.DataFrame":
         """The organisation's campaigns, listed once a run; or the ids that the settings name."""
+        import polars as pl
+
         from soundlink_assets.contract.campaigns import CAMPAIGNS
         from soundlink_assets.contract.schemas import empty_frame
-        import polars as pl
 
         self.listed_at = datetime.now(UTC)
         if not self.settings.campaign_ids:

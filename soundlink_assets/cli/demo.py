@@ -1,0 +1,56 @@
+"""`soundlink-assets demo`: the whole platform on the sandbox, results printed."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundlink_assets.cli.app import app
+
+DEMO_FOLDER = Path("data/sandbox")
+DEMO_DAYS = 14
+
+
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=90, help="Closed days to load.")] = DEMO_DAYS,
+) -> None:
+    """Run the main job on the sandbox: fetch, verify, store, derive, check, and print the results.
+
+    Synthetic data, no key needed. Everything stays in `data/sandbox`, where `dev --sandbox` shows
+    it in the UI.
+    """
+    from dagster import DagsterInstance
+    from rich.console import Console
+
+    from soundlink_assets.cli import summary
+    from soundlink_assets.cli.home import prepare_home
+    from soundlink_assets.cli.runs import run_days
+    from soundlink_assets.cli.sandboxed import sandbox_settings
+    from soundlink_assets.contract.window import Window
+    from soundlink_assets.sandbox import serving
+
+    console = Console()
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    window = Window(yesterday - timedelta(days=days - 1), yesterday)
+    home = prepare_home(DEMO_FOLDER / "dagster_home")
+    with (
+        serving() as sandbox,
+        DagsterInstance.from_config(str(home)) as instance,
+        console.status("starting") as status,
+    ):
+        settings = sandbox_settings(sandbox.base_url, sandbox.api_key, DEMO_FOLDER)
+        started = time.monotonic()
+        outcomes = list(run_days(settings, window, instance, status.update))
+        seconds = time.monotonic() - started
+        requests = len(sandbox.requests)
+    summary.print_loaded(console, settings.warehouse, window, requests, seconds)
+    summary.print_countries(console, settings.warehouse, window)
+    summary.print_spillover(console, settings.warehouse, window)
+    summary.print_checks(console, outcomes)
+    console.print(f"\nThe warehouse is the DuckDB file [bold]{settings.warehouse}[/].")
+    console.print("Look at it in the Dagster UI: [bold]make dev[/] (on the sandbox, no key needed)")
+    if not all(outcome.clean for outcome in outcomes):
+        raise typer.Exit(1)

@@ -1,0 +1,81 @@
+"""`soundlink-assets dev`: the Dagster UI and daemon, with a history that lasts."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated
+
+import typer
+
+from soundlink_assets.cli.app import UserError, app
+from soundlink_assets.cli.demo import DEMO_FOLDER
+
+LOOPBACK = "127.0.0.1"
+
+
+@app.command()
+def dev(
+    *,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Run against a sandbox with synthetic data.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the UI.")] = 3000,
+) -> None:
+    """Serve the Dagster UI on 127.0.0.1 and run schedules and sensors, until interrupted.
+
+    Dagster's history lasts in `DAGSTER_HOME` (default `data/dagster_home`, with `--sandbox`
+    `data/sandbox/dagster_home`).
+    """
+    from soundlink_assets.cli.home import default_home, prepare_home
+    from soundlink_assets.settings import SettingsError, load_settings
+
+    if _is_taken(port):
+        raise UserError(f"Port {port} of {LOOPBACK} is taken; choose another with --port.")
+    environment = dict(os.environ)
+    home = DEMO_FOLDER / "dagster_home" if sandbox else default_home()
+    with ExitStack() as stack:
+        if sandbox:
+            environment |= stack.enter_context(_sandbox_environment())
+        else:
+            try:
+                load_settings()
+            except SettingsError as error:
+                raise UserError(str(error)) from None
+        environment["DAGSTER_HOME"] = str(prepare_home(home))
+        typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (history in {home}; stop with Ctrl-C)")
+        raise typer.Exit(_run_dagster_dev(port, environment))
+
+
+@contextmanager
+def _sandbox_environment() -> Iterator[dict[str, str]]:
+    from soundlink_assets.cli.sandboxed import environment_of, sandbox_settings
+    from soundlink_assets.sandbox import serving
+
+    with serving() as api:
+        folder = DEMO_FOLDER.absolute()
+        yield environment_of(sandbox_settings(api.base_url, api.api_key, folder))
+
+
+def _run_dagster_dev(port: int, environment: dict[str, str]) -> int:
+    command = [sys.executable, "-m", "dagster", "dev"]
+    command += ["-m", "soundlink_assets.definitions", "-h", LOOPBACK, "-p", str(port)]
+    process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own command
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        return process.wait()
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return True
+    return False

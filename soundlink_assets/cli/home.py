@@ -1,0 +1,57 @@
+"""A `DAGSTER_HOME` that lasts: where Dagster keeps runs, events and schedules."""
+
+import os
+from pathlib import Path
+
+DAGSTER_YAML = """\
+# Settings of the Dagster instance; see https://docs.dagster.io/deployment/oss/dagster-yaml
+telemetry:
+  enabled: false
+
+# A run whose process died is marked as failed, so that the next tick can try again.
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 60
+
+# One slow sensor or schedule does not hold up the others.
+sensors:
+  use_threads: true
+  num_workers: 4
+schedules:
+  use_threads: true
+  num_workers: 4
+
+# Runs wait for one another at the warehouse only for the write itself.
+concurrency:
+  runs:
+    max_concurrent_runs: 4
+"""
+
+
+def prepare_home(home: Path) -> Path:
+    """Make the folder usable as `DAGSTER_HOME` and return its absolute path.
+
+    Files that are there are left as they are. The storage is initialised here, once, because
+    several processes that start on an empty folder at the same time fail.
+    """
+    from dagster import DagsterInstance
+
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    _write_once(home / "dagster.yaml", DAGSTER_YAML)
+    _write_once(home / ".nux" / "nux.yaml", "seen: 1\n")
+    with DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
+        instance.event_log_storage.get_maximum_record_id()
+    return home
+
+
+def default_home() -> Path:
+    """`DAGSTER_HOME` from the environment, or `data/dagster_home` in the current folder."""
+    return Path(os.environ.get("DAGSTER_HOME") or "data/dagster_home")
+
+
+def _write_once(path: Path, text: str) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,36 @@
+"""Settings that point the platform at a sandbox instead of the provider."""
+
+from pathlib import Path
+
+from soundlink_assets.settings import Settings, load_settings
+
+UNLIMITED = 100_000
+"""A request budget that a local sandbox never reaches."""
+
+
+def sandbox_settings(base_url: str, api_key: str, folder: Path) -> Settings:
+    """Settings for a sandbox at `base_url`, with everything that is kept below `folder`."""
+    return load_settings(
+        base_url=base_url,
+        api_key=api_key,
+        campaign_ids=(),
+        warehouse=str(folder / "soundlink.duckdb"),
+        quarantine_dir=folder / "quarantine",
+        budget_dir=folder / "budget",
+        requests_per_minute=UNLIMITED,
+        requests_per_hour=UNLIMITED,
+    )
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment variables that give a child process these sandbox settings."""
+    return {
+        "SOUNDLINK_BASE_URL": settings.base_url,
+        "SOUNDLINK_API_KEY": settings.require_api_key().get_secret_value(),
+        "SOUNDLINK_CAMPAIGN_IDS": "",
+        "SOUNDLINK_WAREHOUSE": settings.warehouse,
+        "SOUNDLINK_QUARANTINE_DIR": str(settings.quarantine_dir),
+        "SOUNDLINK_BUDGET_DIR": str(settings.budget_dir),
+        "SOUNDLINK_REQUESTS_PER_MINUTE": str(settings.requests_per_minute),
+        "SOUNDLINK_REQUESTS_PER_HOUR": str(settings.requests_per_hour),
+    }

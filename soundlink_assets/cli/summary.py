@@ -1,0 +1,126 @@
+"""What the demo prints: what was loaded, and the two answers that people come for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from soundlink_assets.contract import EXPORTS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from soundlink_assets.cli.runs import RunOutcome
+    from soundlink_assets.contract.window import Window
+
+COUNTRIES = """
+select country_code, currency,
+       sum(spend_media) as spend,
+       sum(listeners) as listeners,
+       sum(followers) as followers,
+       sum(spend_media)::double / nullif(sum(listeners), 0) as cost_per_listener,
+       (sum(listeners) / sum(sum(listeners)) over (partition by currency))
+         / nullif(sum(spend_media)::double
+                  / nullif(sum(sum(spend_media)) over (partition by currency), 0), 0)
+         as efficiency_index
+from analytics.country_efficiency
+where report_date between ? and ?
+group by all
+order by cost_per_listener nulls last
+"""
+
+NONE = "-"
+
+SPILLOVER = """
+select campaign_name,
+       sum(promoted_streams) as promoted,
+       sum(spillover_streams) as spillover,
+       sum(spillover_streams)::double
+         / nullif(sum(promoted_streams) + sum(spillover_streams), 0) as share,
+       max_by(top_spillover_track_name, spillover_streams) as top_track
+from analytics.spillover_share
+where report_date between ? and ?
+group by all
+order by share desc nulls last
+"""
+
+
+def print_loaded(
+    console: "Console", warehouse: str, window: "Window", requests: int, seconds: float
+) -> None:
+    """Days, campaigns, rows, requests and seconds."""
+    counts = []
+    campaigns: set[str] = set()
+    for export in EXPORTS:
+        frame = _read(
+            warehouse,
+            f"select requested_campaign_id, count(*) from {export.table.qualified_name} "  # noqa: S608 - a name of ours
+            "where report_date between ? and ? group by all",
+            window,
+        )
+        campaigns.update(row[0] for row in frame)
+        counts.append(f"{sum(row[1] for row in frame):,} rows of {export.name}")
+    console.print(
+        f"\n[bold]Loaded[/] {window.days} days ({window}), {len(campaigns)} campaigns: "
+        f"{', '.join(counts)}; {requests} requests, {seconds:.1f} s"
+    )
+
+
+def print_countries(console: "Console", warehouse: str, window: "Window") -> None:
+    """The countries by cost per listener, cheapest first."""
+    from rich.table import Table
+
+    table = Table(title="Which countries buy listeners cheaply", title_justify="left")
+    for name in ("country", "spend", "listeners", "followers", "cost per listener", "index"):
+        table.add_column(name, justify="left" if name == "country" else "right")
+    for country, currency, spend, listeners, followers, cost, index in _read(
+        warehouse, COUNTRIES, window
+    ):
+        table.add_row(
+            country,
+            f"{spend:,.2f} {currency}",
+            f"{listeners:,}",
+            f"{followers:,}",
+            _number(cost, 3),
+            _number(index, 2),
+        )
+    console.print()
+    console.print(table)
+    console.print("index above 1: listeners come cheaper here than on average", style="dim")
+
+
+def print_spillover(console: "Console", warehouse: str, window: "Window") -> None:
+    """How much of the listening goes to the rest of the catalogue, by campaign."""
+    from rich.table import Table
+
+    table = Table(title="How much listening spills over to the catalogue", title_justify="left")
+    for name in ("campaign", "promoted plays", "spillover plays", "share", "top spillover track"):
+        left = name in {"campaign", "top spillover track"}
+        table.add_column(name, justify="left" if left else "right")
+    for campaign, promoted, spillover, share, top in _read(warehouse, SPILLOVER, window):
+        shown = NONE if share is None else f"{share:.0%}"
+        table.add_row(campaign, f"{promoted:,}", f"{spillover:,}", shown, top or NONE)
+    console.print()
+    console.print(table)
+
+
+def print_checks(console: "Console", outcomes: "Sequence[RunOutcome]") -> None:
+    """The checks that failed and the runs that did, if any."""
+    for outcome in outcomes:
+        for error in outcome.errors:
+            console.print(f"[red]run failed[/] {outcome.window}: {error}")
+    failed = [check for outcome in outcomes for check in outcome.failed_checks]
+    if not failed:
+        console.print("\n[green]All asset checks passed.[/]")
+        return
+    console.print(f"\n[bold]{len(failed)} checks did not pass[/]")
+    for check in failed:
+        console.print(f"  {check.severity}  {check.asset}  {check.check}: {check.description}")
+
+
+def _read(warehouse: str, sql: str, window: "Window") -> list[tuple[Any, ...]]:
+    from soundlink_assets.warehouse import read_frame
+
+    return read_frame(warehouse, sql, [window.first, window.last]).rows()
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return NONE if value is None else f"{value:,.{decimals}f}"
