@@ -1,0 +1,14 @@
+"""The derived tables: what their columns mean, in which unit, and what they come from.
+
+Standard library only, so that the definitions load without polars. How a table is computed is in
+the module of `metrics` named like it.
+"""
+
+from soundlink_assets.metrics.tables.country_efficiency import COUNTRY_EFFICIENCY
+from soundlink_assets.metrics.tables.playlist_track_share import PLAYLIST_TRACK_SHARE
+from soundlink_assets.metrics.tables.spillover_share import SPILLOVER_SHARE
+from soundlink_assets.tables import Table
+
+DAILY_TABLES: tuple[Table, ...] = (COUNTRY_EFFICIENCY, SPILLOVER_SHARE, PLAYLIST_TRACK_SHARE)
+
+__all__ = ["COUNTRY_EFFICIENCY", "DAILY_TABLES", "PLAYLIST_TRACK_SHARE", "SPILLOVER_SHARE"]
