@@ -1,0 +1,36 @@
+"""The IO manager as the definitions see it: light until a run uses it."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from soundlink_assets.tables import Table
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def warehouse_io_manager(
+    warehouse: str,
+    tables: Sequence[Table],
+    *,
+    clock: Callable[[], datetime] = _utc_now,
+) -> dg.IOManagerDefinition:
+    """The IO manager that stores assets as the tables of their keys.
+
+    Outputs: `Deliveries` replace cells, a `pl.DataFrame` replaces the days of the partition window
+    (or, unpartitioned, the whole table). Inputs: `StoredDays` or `pl.DataFrame`, by annotation.
+    Partitioned assets need the metadata `partition_expr`, the name of their day column.
+    """
+
+    @dg.io_manager(
+        description="Stores each asset as the DuckDB table of its key, in one transaction."
+    )
+    def io_manager(_context: dg.InitResourceContext) -> dg.IOManager:
+        from soundlink_assets.warehouse.handlers import build_io_manager
+
+        return build_io_manager(warehouse, tables, clock)
+
+    return io_manager

@@ -1,0 +1,82 @@
+"""The shape of stored tables: made from their descriptions, extended, never cast."""
+
+from collections.abc import Mapping
+
+import duckdb
+
+from soundlink_assets.tables import Table
+from soundlink_assets.warehouse.errors import MisfitError
+from soundlink_assets.warehouse.sql import identifier, listed, qualified, stored_type
+
+
+def stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
+    """Name and type of each column that is stored; empty if the table does not exist."""
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM information_schema.columns "
+        "WHERE table_catalog = current_database() AND table_schema = $schema "
+        "AND table_name = $name ORDER BY ordinal_position",
+        {"schema": table.schema, "name": table.name},
+    ).fetchall()
+    return dict(rows)
+
+
+def ensure_table(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+    """Make the table, or add to it the columns that it lacks; whether anything was done.
+
+    MisfitError if a stored column has another type than its description.
+    """
+    stored = stored_columns(connection, table)
+    if not stored:
+        columns = ", ".join(f"{identifier(c.name)} {c.kind.value}" for c in table.columns)
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.schema)}")
+        connection.execute(f"CREATE TABLE {qualified(table)} ({columns})")
+        return True
+    check_types(table, stored, "the stored table")
+    missing = [column for column in table.columns if column.name not in stored]
+    for column in missing:
+        connection.execute(
+            f"ALTER TABLE {qualified(table)} ADD COLUMN "
+            f"{identifier(column.name)} {column.kind.value}"
+        )
+    return bool(missing)
+
+
+def check_types(table: Table, found: Mapping[str, str], where: str) -> None:
+    """MisfitError that names each column of `found` whose type is not the described one.
+
+    Columns that are found and not described, or described and not found, are not judged here.
+    """
+    misfits = [
+        f"{column.name} is {found[column.name]} in {where}, {stored_type(column.kind)} here"
+        for column in table.columns
+        if column.name in found and found[column.name] != stored_type(column.kind)
+    ]
+    if misfits:
+        raise MisfitError(
+            f"{table.qualified_name}: {'; '.join(misfits)}. Nothing was written. Convert the "
+            "column (ALTER TABLE ... ALTER ... TYPE ...), or move the table away."
+        )
+
+
+def check_relation(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    relation: str,
+    parameters: Mapping[str, object],
+    columns: tuple[str, ...],
+) -> None:
+    """MisfitError unless the relation has exactly `columns`, each of its described type.
+
+    `relation` is our own SQL, never a value. A column without any type (all null) fits.
+    """
+    described = connection.execute(f"DESCRIBE SELECT * FROM {relation}", parameters).fetchall()
+    found = {name: kind for name, kind, *_ in described}
+    if set(found) != set(columns):
+        missing = listed(name for name in columns if name not in found)
+        extra = listed(name for name in found if name not in columns)
+        raise MisfitError(
+            f"{table.qualified_name}: the frame lacks [{missing}] and has [{extra}] too many. "
+            "Nothing was written."
+        )
+    typed = {name: kind for name, kind in found.items() if kind not in {'"NULL"', "NULL"}}
+    check_types(table, typed, "the frame")

@@ -1,0 +1,313 @@
+"""What a write does to the stored tables, inside a transaction that the caller holds.
+
+Every step is a function of its own, in the order of the write. SQL stays within what DuckLake and
+MotherDuck take as well: no keys, no row ids, no upserts.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from soundlink_assets.contract.window import Window
+from soundlink_assets.tables import Table
+from soundlink_assets.warehouse.companions import (
+    EXPORTED_AT,
+    INGESTED_AT,
+    REQUESTED_CAMPAIGN,
+    RUN_ID,
+    STAMPS,
+    SUPERSEDED_AT,
+    WRITTEN_AT,
+    as_of_macro,
+    cells_table,
+    superseded_table,
+)
+from soundlink_assets.warehouse.errors import MisfitError
+from soundlink_assets.warehouse.shaping import check_relation, ensure_table
+from soundlink_assets.warehouse.sql import day_column, identifier, listed, qualified
+from soundlink_assets.warehouse.types import Deliveries
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_CELLS = "delivered_cells"
+_REPLACED = "replaced_cells"
+_UNCHANGED = "unchanged_rows"
+_FRAME = "derived_frame"
+_SPOOL = "read_parquet($files)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """What a write of deliveries did.
+
+    `rows` were delivered for the cells that were replaced; `unchanged_rows` of them were stored
+    before with the same figures. `superseded_rows` moved to the history. `kept_cells` hold a newer
+    delivery and stayed as they were; `kept_campaigns` are theirs.
+    """
+
+    rows: int
+    unchanged_rows: int
+    superseded_rows: int
+    replaced_cells: int
+    kept_cells: int
+    kept_campaigns: tuple[str, ...]
+    written_at: datetime
+
+
+def replace_cells(
+    connection: duckdb.DuckDBPyConnection, deliveries: Deliveries, *, now: datetime, run_id: str
+) -> Replaced:
+    """Replace the delivered cells, except those that hold a newer delivery.
+
+    Call it inside a transaction. `now` stamps the write; it is moved on if the clock went back, so
+    that stamps follow the order of the writes.
+    """
+    table = deliveries.table
+    ensure_export_tables(connection, table)
+    connection.register(_CELLS, deliveries.cells().to_arrow())
+    find_replaced_cells(connection, table)
+    written_at = next_stamp(connection, table, now)
+    stamp = {"written_at": written_at, "run_id": run_id}
+    days = {"first": deliveries.window.first, "last": deliveries.window.last}
+    rows = unchanged = 0
+    files = [str(path) for path in deliveries.files()]
+    if files:
+        check_relation(connection, table, _SPOOL, {"files": files}, _delivered_columns(table))
+    find_unchanged_rows(connection, table, files, days)
+    superseded = archive_superseded_rows(connection, table, days, written_at)
+    delete_cells(connection, table, days)
+    if files:
+        rows, unchanged = insert_rows(connection, table, files, stamp)
+    record_cells(connection, table, days, stamp)
+    kept = _kept(connection, table)
+    return Replaced(
+        rows=rows,
+        unchanged_rows=unchanged,
+        superseded_rows=superseded,
+        replaced_cells=_count(connection, f"SELECT count(*) FROM {_REPLACED}"),
+        kept_cells=sum(kept.values()),
+        kept_campaigns=tuple(kept),
+        written_at=written_at,
+    )
+
+
+def ensure_export_tables(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """The table, its history, its ledger and its `_as_of` macro, all in today's shape."""
+    done = [
+        ensure_table(connection, each)
+        for each in (table, superseded_table(table), cells_table(table))
+    ]
+    if any(done):
+        connection.execute(as_of_macro(table))
+
+
+def next_stamp(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -> datetime:
+    """`now`, or the next microsecond after the last write if that is later."""
+    row = connection.execute(
+        f"SELECT epoch_us(max({WRITTEN_AT})) FROM {qualified(cells_table(table))}"
+    ).fetchone()
+    if row is None or row[0] is None:
+        return now
+    last = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=row[0])
+    return max(now, last + timedelta(microseconds=1))
+
+
+def find_replaced_cells(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """The delivered cells that hold nothing newer.
+
+    The newer export wins. Where that does not decide (the same export again, or one of the two is
+    empty), the later request does.
+    """
+    day = identifier(day_column(table))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_REPLACED} AS "
+        f"SELECT new.* FROM {_CELLS} AS new LEFT JOIN {qualified(cells_table(table))} AS held "
+        f"ON new.{REQUESTED_CAMPAIGN} = held.{REQUESTED_CAMPAIGN} AND new.{day} = held.{day} "
+        "WHERE CASE WHEN held.fetched_at IS NULL THEN true "
+        f"WHEN new.{EXPORTED_AT} > held.{EXPORTED_AT} THEN true "
+        f"WHEN new.{EXPORTED_AT} < held.{EXPORTED_AT} THEN false "
+        "ELSE new.fetched_at >= held.fetched_at END"
+    )
+
+
+def find_unchanged_rows(
+    connection: duckdb.DuckDBPyConnection, table: Table, files: list[str], days: dict[str, Any]
+) -> None:
+    """The stored rows that come again with the same figures, whatever their `exported_at`."""
+    names = _row_identity(table)
+    stored = f"SELECT {listed((*names, *STAMPS), 'stored')} FROM {qualified(table)} AS stored"
+    if not files:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {_UNCHANGED} AS {stored} WHERE false")
+        return
+    compared = [name for name in table.column_names if name not in {EXPORTED_AT, *STAMPS}]
+    same = " AND ".join(
+        f"stored.{identifier(name)} IS NOT DISTINCT FROM new.{identifier(name)}"
+        for name in compared
+    )
+    day = identifier(day_column(table))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_UNCHANGED} AS {stored} JOIN {_SPOOL} AS new ON {same} "
+        f"WHERE stored.{day} BETWEEN $first AND $last",
+        {"files": files, **days},
+    )
+
+
+def archive_superseded_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    days: dict[str, Any],
+    written_at: datetime,
+) -> int:
+    """Copy to the history what the replaced cells hold and does not come again; how many rows."""
+    identity = " AND ".join(
+        f"stored.{identifier(name)} IS NOT DISTINCT FROM same.{identifier(name)}"
+        for name in _row_identity(table)
+    )
+    return _count(
+        connection,
+        f"INSERT INTO {qualified(superseded_table(table))} BY NAME "
+        f"SELECT {listed(table.column_names, 'stored')}, $written_at AS {SUPERSEDED_AT} "
+        f"FROM {qualified(table)} AS stored WHERE {_in_replaced_cells(table, 'stored')} "
+        f"AND NOT EXISTS (SELECT 1 FROM {_UNCHANGED} AS same WHERE {identity})",
+        {"written_at": written_at, **days},
+    )
+
+
+def delete_cells(connection: duckdb.DuckDBPyConnection, table: Table, days: dict[str, Any]) -> None:
+    """Empty the replaced cells."""
+    connection.execute(
+        f"DELETE FROM {qualified(table)} WHERE {_in_replaced_cells(table, '')}", days
+    )
+
+
+def insert_rows(
+    connection: duckdb.DuckDBPyConnection, table: Table, files: list[str], stamp: dict[str, Any]
+) -> tuple[int, int]:
+    """Insert the delivered rows of the replaced cells; how many, and how many came unchanged."""
+    delivered = _delivered_columns(table)
+    day = identifier(day_column(table))
+    identity = " AND ".join(
+        f"new.{identifier(name)} IS NOT DISTINCT FROM same.{identifier(name)}"
+        for name in _row_identity(table)
+    )
+    rows = _count(
+        connection,
+        f"INSERT INTO {qualified(table)} BY NAME SELECT {listed(delivered, 'new')}, "
+        f"coalesce(same.{INGESTED_AT}, $written_at) AS {INGESTED_AT}, "
+        f"coalesce(same.{RUN_ID}, $run_id) AS {RUN_ID} "
+        f"FROM {_SPOOL} AS new LEFT JOIN {_UNCHANGED} AS same ON {identity} "
+        f"WHERE (new.{REQUESTED_CAMPAIGN}, new.{day}) IN "
+        f"(SELECT ({REQUESTED_CAMPAIGN}, {day}) FROM {_REPLACED})",
+        {"files": files, **stamp},
+    )
+    unchanged = _count(
+        connection,
+        f"SELECT count(*) FROM {_UNCHANGED} WHERE ({REQUESTED_CAMPAIGN}, {day}) IN "
+        f"(SELECT ({REQUESTED_CAMPAIGN}, {day}) FROM {_REPLACED})",
+    )
+    return rows, unchanged
+
+
+def record_cells(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    days: dict[str, Any],
+    stamp: dict[str, Any],
+) -> None:
+    """Write the replaced cells to the ledger."""
+    ledger = cells_table(table)
+    connection.execute(
+        f"DELETE FROM {qualified(ledger)} WHERE {_in_replaced_cells(table, '')}", days
+    )
+    connection.execute(
+        f"INSERT INTO {qualified(ledger)} BY NAME "
+        f"SELECT *, $written_at AS {WRITTEN_AT}, $run_id AS {RUN_ID} FROM {_REPLACED}",
+        stamp,
+    )
+
+
+def replace_days(
+    connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame", window: Window
+) -> int:
+    """Replace whole days of a derived table; how many rows it holds then in all.
+
+    MisfitError if the frame does not fit the table or has rows outside the window.
+    """
+    _register(connection, table, frame)
+    day = day_column(table)
+    days = {"first": window.first, "last": window.last}
+    outside = _count(
+        connection,
+        f"SELECT count(*) FROM {_FRAME} "
+        f"WHERE ({identifier(day)} BETWEEN $first AND $last) IS NOT true",
+        days,
+    )
+    if outside:
+        raise MisfitError(
+            f"{table.qualified_name}: {outside} rows have a {day} outside {window}. "
+            "Nothing was written."
+        )
+    connection.execute(
+        f"DELETE FROM {qualified(table)} WHERE {identifier(day)} BETWEEN $first AND $last", days
+    )
+    return _insert_frame(connection, table)
+
+
+def replace_all(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> int:
+    """Replace the whole of a derived table; how many rows it holds then."""
+    _register(connection, table, frame)
+    connection.execute(f"DELETE FROM {qualified(table)}")
+    return _insert_frame(connection, table)
+
+
+def row_count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
+    """Rows of the whole table."""
+    return _count(connection, f"SELECT count(*) FROM {qualified(table)}")
+
+
+def _register(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> None:
+    ensure_table(connection, table)
+    connection.register(_FRAME, frame.to_arrow())
+    check_relation(connection, table, _FRAME, {}, table.column_names)
+
+
+def _insert_frame(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
+    connection.execute(f"INSERT INTO {qualified(table)} BY NAME SELECT * FROM {_FRAME}")
+    return row_count(connection, table)
+
+
+def _delivered_columns(table: Table) -> tuple[str, ...]:
+    return tuple(name for name in table.column_names if name not in STAMPS)
+
+
+def _row_identity(table: Table) -> tuple[str, ...]:
+    return (REQUESTED_CAMPAIGN, *(name for name in table.key if name != REQUESTED_CAMPAIGN))
+
+
+def _in_replaced_cells(table: Table, alias: str) -> str:
+    prefix = f"{alias}." if alias else ""
+    day = identifier(day_column(table))
+    return (
+        f"{prefix}{day} BETWEEN $first AND $last AND ({prefix}{REQUESTED_CAMPAIGN}, {prefix}{day}) "
+        f"IN (SELECT ({REQUESTED_CAMPAIGN}, {day}) FROM {_REPLACED})"
+    )
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, int]:
+    cell = listed((REQUESTED_CAMPAIGN, day_column(table)))
+    rows = connection.execute(
+        f"SELECT {REQUESTED_CAMPAIGN}, count(*) FROM {_CELLS} AS new "
+        f"ANTI JOIN {_REPLACED} AS replaced USING ({cell}) "
+        f"GROUP BY ALL ORDER BY {REQUESTED_CAMPAIGN}"
+    ).fetchall()
+    return dict(rows)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Any = None) -> int:
+    row = connection.execute(statement, parameters).fetchone()
+    if row is None:
+        raise RuntimeError("a statement that counts returned nothing")
+    return int(row[0])
