@@ -35,4 +35,4 @@ def newest(column: str) -> pl.Expr:
 
 def shaped(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """The table's columns, in its order and types, ordered by its key."""
-    return frame.select(table.column_names).cast(dict(polars_schema(table))).sort(table.key)
+    return frame.select(table.column_names).cast(polars_schema(table)).sort(table.key)

@@ -88,7 +88,7 @@ def _frame(
         unknown = set(row) - set(table.column_names)
         assert not unknown, unknown
     as_text = {column.name: pl.String for column in table.columns if column.kind is Kind.MONEY}
-    schema = dict(polars_schema(table))
+    schema = polars_schema(table)
     return pl.DataFrame(full, schema={**schema, **as_text}).cast(schema)
 
 

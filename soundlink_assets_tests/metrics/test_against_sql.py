@@ -1,0 +1,197 @@
+"""The daily tables equal an independent computation in SQL over the same rows."""
+
+import duckdb
+import polars as pl
+from hypothesis import given, settings
+from polars.testing import assert_frame_equal
+
+from soundlink_assets.metrics.country_efficiency import country_efficiency
+from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+from soundlink_assets.metrics.spillover_share import spillover_share
+from soundlink_assets_tests.metrics.rows import cells_of, midnight
+from soundlink_assets_tests.metrics.strategies import DAYS, country_frames, engagement_frames
+
+SETTLED = """
+settled AS (
+    SELECT requested_campaign_id, report_date,
+        (fetched_at >= report_date::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 8 DAY
+            AND coalesce(oldest_exported_at, 'infinity'::TIMESTAMPTZ)
+                >= report_date::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 8 DAY)
+        OR fetched_at >= report_date::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 10 DAY AS is_settled
+    FROM cells
+)
+"""
+
+COUNTRY_EFFICIENCY = f"""
+WITH {SETTLED},
+per_country AS (
+    SELECT
+        report_date, campaign_id, country_code, currency,
+        arg_max(campaign_name, (exported_at, campaign_name)) AS campaign_name,
+        sum(spend_media) AS spend_media, sum(fees) AS fees, sum(spend_total) AS spend_total,
+        sum(impressions) AS impressions, sum(ad_clicks) AS ad_clicks,
+        sum(link_clicks) AS link_clicks,
+        sum(streams) AS streams, sum(listeners) AS listeners, sum(followers) AS followers,
+        sum(spend_media) FILTER (link_clicks IS NOT NULL) / nullif(sum(link_clicks), 0)
+            AS cost_per_link_click,
+        1000 * sum(spend_media) FILTER (impressions IS NOT NULL) / nullif(sum(impressions), 0)
+            AS cpm,
+        sum(link_clicks) FILTER (impressions IS NOT NULL)
+            / nullif(sum(impressions) FILTER (link_clicks IS NOT NULL), 0) AS ctr_link,
+        bool_and(is_settled) AS is_settled
+    FROM rows JOIN settled USING (requested_campaign_id, report_date)
+    GROUP BY ALL
+),
+per_campaign AS (
+    SELECT report_date, campaign_id, currency,
+        sum(spend_media) AS campaign_spend, sum(listeners) AS campaign_listeners
+    FROM rows GROUP BY ALL
+)
+SELECT
+    report_date, campaign_id, campaign_name, country_code, currency,
+    spend_media, fees, spend_total, impressions, ad_clicks, link_clicks,
+    streams, listeners, followers,
+    spend_media / nullif(listeners, 0) AS cost_per_listener,
+    spend_total / nullif(listeners, 0) AS cost_per_listener_all_in,
+    spend_media / nullif(followers, 0) AS cost_per_follower,
+    spend_media / nullif(streams, 0) AS cost_per_stream,
+    cost_per_link_click, cpm, ctr_link,
+    followers / nullif(listeners, 0) AS follow_rate,
+    streams / nullif(listeners, 0) AS streams_per_listener,
+    spend_media / nullif(campaign_spend, 0) AS spend_share,
+    listeners / nullif(campaign_listeners, 0) AS listener_share,
+    (listeners * campaign_spend) / nullif(campaign_listeners * spend_media, 0) AS efficiency_index,
+    is_settled
+FROM per_country JOIN per_campaign USING (report_date, campaign_id, currency)
+ORDER BY report_date, campaign_id, country_code, currency
+"""
+
+SPILLOVER_SHARE = f"""
+WITH {SETTLED},
+plays AS (
+    SELECT *,
+        engaged_spotify_track_id IS NOT DISTINCT FROM campaign_target_spotify_track_id
+        OR coalesce(upper(replace(engaged_track_isrc, '-', ''))
+            = upper(replace(campaign_target_isrc, '-', '')), false) AS promoted,
+        campaign_target_spotify_track_id IS NULL AND campaign_target_isrc IS NULL AS undetermined
+    FROM rows JOIN settled USING (requested_campaign_id, report_date)
+    WHERE engagement_context = 'catalog' AND campaign_target_type = 'track'
+),
+tracks AS (
+    SELECT report_date, campaign_id, country_code, engaged_spotify_track_id AS track_id,
+        sum(streams) AS streams,
+        arg_max(engaged_track_name, (exported_at, engaged_track_name)) AS track_name
+    FROM plays WHERE NOT promoted AND NOT undetermined
+    GROUP BY ALL HAVING sum(streams) > 0
+),
+top_tracks AS (
+    SELECT report_date, campaign_id, country_code, count(DISTINCT track_id) AS spillover_tracks
+    FROM tracks GROUP BY ALL
+),
+first_tracks AS (
+    SELECT * FROM tracks QUALIFY row_number() OVER (
+        PARTITION BY report_date, campaign_id, country_code ORDER BY streams DESC, track_id) = 1
+),
+seen AS (
+    SELECT report_date, campaign_id, sum(streams) FILTER (promoted) > 0 AS seen
+    FROM plays GROUP BY ALL
+),
+split AS (
+    SELECT report_date, campaign_id, country_code,
+        arg_max(campaign_name, (exported_at, campaign_name)) AS campaign_name,
+        coalesce(sum(streams) FILTER (promoted), 0) AS p,
+        coalesce(sum(streams) FILTER (NOT promoted AND NOT undetermined), 0) AS s,
+        coalesce(sum(streams) FILTER (undetermined AND NOT promoted), 0) AS u,
+        coalesce(sum(new_listener_streams) FILTER (promoted), 0) AS np,
+        coalesce(sum(new_listener_streams) FILTER (NOT promoted AND NOT undetermined), 0) AS ns,
+        coalesce(sum(new_listener_streams) FILTER (undetermined AND NOT promoted), 0) AS nu,
+        bool_and(is_settled) AS is_settled
+    FROM plays GROUP BY ALL
+)
+SELECT
+    report_date, campaign_id, campaign_name, country_code,
+    p AS promoted_streams, s AS spillover_streams, u AS undetermined_streams,
+    s / nullif(p + s, 0) AS spillover_stream_share,
+    s / nullif(p, 0) AS halo_multiplier,
+    np AS promoted_new_listener_streams, ns AS spillover_new_listener_streams,
+    nu AS undetermined_new_listener_streams,
+    ns / nullif(np + ns, 0) AS spillover_new_listener_stream_share,
+    coalesce(spillover_tracks, 0) AS spillover_tracks,
+    track_id AS top_spillover_track_id, track_name AS top_spillover_track_name,
+    coalesce(seen, false) AS promoted_track_seen,
+    is_settled
+FROM split
+LEFT JOIN top_tracks USING (report_date, campaign_id, country_code)
+LEFT JOIN first_tracks USING (report_date, campaign_id, country_code)
+JOIN seen USING (report_date, campaign_id)
+ORDER BY report_date, campaign_id, country_code
+"""
+
+PLAYLIST_TRACK_SHARE = f"""
+WITH {SETTLED},
+plays AS (
+    SELECT report_date, campaign_id, country_code, engaged_spotify_track_id AS track_id,
+        arg_max(campaign_name, (exported_at, campaign_name)) AS campaign_name,
+        arg_max(engaged_track_name, (exported_at, engaged_track_name)) AS track_name,
+        sum(streams) AS streams, sum(new_listener_streams) AS new_listener_streams,
+        bool_and(is_settled) AS is_settled
+    FROM rows JOIN settled USING (requested_campaign_id, report_date)
+    WHERE engagement_context = 'playlist' GROUP BY ALL
+),
+positions AS (
+    SELECT report_date, campaign_id, engaged_spotify_track_id AS track_id,
+        min(playlist_position) AS playlist_position
+    FROM rows WHERE engagement_context = 'playlist' GROUP BY ALL
+)
+SELECT
+    report_date, campaign_id, campaign_name, country_code, track_id, track_name,
+    streams, new_listener_streams,
+    streams / nullif(sum(streams) OVER (PARTITION BY report_date, campaign_id), 0) AS stream_share,
+    streams / nullif(sum(streams) OVER (PARTITION BY report_date, campaign_id, country_code), 0)
+        AS country_stream_share,
+    new_listener_streams / nullif(streams, 0) AS new_listener_stream_share,
+    playlist_position,
+    count(playlist_position) OVER (PARTITION BY report_date, campaign_id) > 0 AS positions_known,
+    is_settled
+FROM plays JOIN positions USING (report_date, campaign_id, track_id)
+ORDER BY report_date, campaign_id, country_code, track_id
+"""
+
+_modest = settings(max_examples=40, deadline=None)
+
+
+def _partly_open(rows: pl.DataFrame) -> pl.DataFrame:
+    return cells_of(rows, midnight(DAYS[1], 9))
+
+
+def _same(result: pl.DataFrame, statement: str, rows: pl.DataFrame, cells: pl.DataFrame) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("rows", rows.to_arrow())
+        connection.register("cells", cells.to_arrow())
+        expected = connection.sql(statement).pl()
+    assert result.columns == expected.columns
+    assert_frame_equal(
+        result, expected.cast(result.schema), check_exact=False, rel_tol=1e-9, abs_tol=1e-12
+    )
+
+
+@given(rows=country_frames)
+@_modest
+def test_country_efficiency_equals_sql(rows: pl.DataFrame) -> None:
+    cells = _partly_open(rows)
+    _same(country_efficiency(rows, cells), COUNTRY_EFFICIENCY, rows, cells)
+
+
+@given(rows=engagement_frames)
+@_modest
+def test_spillover_share_equals_sql(rows: pl.DataFrame) -> None:
+    cells = _partly_open(rows)
+    _same(spillover_share(rows, cells), SPILLOVER_SHARE, rows, cells)
+
+
+@given(rows=engagement_frames)
+@_modest
+def test_playlist_track_share_equals_sql(rows: pl.DataFrame) -> None:
+    cells = _partly_open(rows)
+    _same(playlist_track_share(rows, cells), PLAYLIST_TRACK_SHARE, rows, cells)
