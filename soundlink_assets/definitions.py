@@ -12,6 +12,7 @@ import dagster as dg
 from soundlink_assets.contract import EXPORTS
 from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.defs.automation import daily_exports_job
+from soundlink_assets.defs.beta import known_beta_features
 from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
 from soundlink_assets.defs.exports import export_assets
 from soundlink_assets.defs.partitions import daily_partitions
@@ -32,9 +33,12 @@ def build_definitions(
 ) -> dg.Definitions:
     """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own."""
     partitions = daily_partitions(settings.start_date)
-    assets = [*export_assets(partitions), *derived_assets(partitions)]
+    with known_beta_features():
+        assets = dg.with_source_code_references(
+            [*export_assets(partitions), *derived_assets(partitions)]
+        )
     return dg.Definitions(
-        assets=dg.with_source_code_references(assets),
+        assets=assets,
         jobs=[daily_exports_job(dg.AssetSelection.all())],
         resources={
             RESOURCE_KEY: soundlink_api_resource(settings),

@@ -213,10 +213,14 @@ def _explain(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
             lines.append(f"{variable_of(field)} is not a setting. {message}")
             continue
         found = given.get(field, os.environ.get(variable_of(field), ""))
-        shown = "" if field == "api_key" else f" is {str(found)!r}"
+        shown = "" if _may_hold_a_secret(field, str(found)) else f" is {str(found)!r}"
         allowed = Settings.model_fields[field].description or ""
         lines.append(f"{variable_of(field)}{shown}: {message}. Allowed: {allowed}")
     return lines
+
+
+def _may_hold_a_secret(field: str, found: str) -> bool:
+    return field == "api_key" or KEY_START in found or "@" in found
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -1,11 +1,12 @@
 """The job, its schedule, and the sensor that keeps the days true that may still change."""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 JOB_NAME = "daily_exports"
 
 
-def daily_exports_job(assets: dg.AssetSelection) -> dg.UnresolvedAssetJobDefinition:
+def daily_exports_job(assets: dg.AssetSelection) -> UnresolvedAssetJobDefinition:
     """The campaigns, every export, everything derived, and their checks."""
     return dg.define_asset_job(
         JOB_NAME,

@@ -1,0 +1,142 @@
+"""Settings: every variable validated, every message says which one, what was found, what is allowed."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from soundlink_assets.settings import (
+    AuthStyle,
+    Settings,
+    SettingsError,
+    load_settings,
+    unknown_variables,
+    variable_of,
+)
+
+KEY = "sk_test_0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(variable_of(field), raising=False)
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    settings = load_settings()
+
+    assert settings.api_key is None
+    assert settings.auth_style is AuthStyle.X_API_KEY
+    assert settings.base_url == "https://api.getsoundlink.com"
+    assert settings.campaign_ids == ()
+    assert settings.start_date == date(2026, 1, 1)
+    assert settings.warehouse == "data/soundlink.duckdb"
+    assert settings.quarantine_dir == Path("data/quarantine")
+    assert (settings.refresh_hours, settings.catch_up_days) == (6, 35)
+    assert (settings.max_concurrency, settings.timeout_seconds) == (8, 60)
+    assert settings.max_attempts == 6
+    assert (settings.requests_per_minute, settings.requests_per_hour) == (60, 600)
+    assert settings.automation
+
+
+def test_every_variable_has_a_description() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize("typed", [KEY, f" {KEY}\n", f'"{KEY}"', f"'{KEY}' "])
+def test_a_pasted_key_loses_its_quotes_and_white_space(
+    typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOUNDLINK_API_KEY", typed)
+
+    assert load_settings().require_api_key().get_secret_value() == KEY
+
+
+def test_campaign_ids_are_split_stripped_and_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDLINK_CAMPAIGN_IDS", " a, b,,a ,c")
+
+    assert load_settings().campaign_ids == ("a", "b", "c")
+
+
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDLINK_REFRESH_HOURS", "")
+
+    assert load_settings().refresh_hours == 6
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8765", "http://localhost:1", "http://[::1]:8000", "https://x.example"]
+)
+def test_plain_http_is_for_loopback_only(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDLINK_BASE_URL", f"{url}/")
+
+    assert load_settings().base_url == url
+
+
+WRONG = [
+    ("SOUNDLINK_API_KEY", "pk_something", "begins with sk_"),
+    ("SOUNDLINK_API_KEY", "sk_with space", "white space"),
+    ("SOUNDLINK_AUTH_STYLE", "basic", "'x-api-key' or 'bearer'"),
+    ("SOUNDLINK_BASE_URL", "http://api.getsoundlink.com", "use https"),
+    ("SOUNDLINK_BASE_URL", "api.getsoundlink.com", "give a URL"),
+    ("SOUNDLINK_BASE_URL", "https://user:secret@x.example", "no user"),
+    ("SOUNDLINK_START_DATE", "2026-13-01", "YYYY-MM-DD"),
+    ("SOUNDLINK_WAREHOUSE", "md:soundlink", "not supported yet"),
+    ("SOUNDLINK_REFRESH_HOURS", "often", "valid number"),
+    ("SOUNDLINK_REFRESH_HOURS", "0", "greater than"),
+    ("SOUNDLINK_CATCH_UP_DAYS", "7", "greater than"),
+    ("SOUNDLINK_AUTOMATION", "perhaps", "boolean"),
+    ("SOUNDLINK_MAX_CONCURRENCY", "0", "greater than"),
+    ("SOUNDLINK_TIMEOUT_SECONDS", "-1", "greater than"),
+    ("SOUNDLINK_MAX_ATTEMPTS", "many", "valid integer"),
+    ("SOUNDLINK_REQUESTS_PER_MINUTE", "0", "greater than"),
+    ("SOUNDLINK_REQUESTS_PER_HOUR", "1.5", "valid integer"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "said"), WRONG)
+def test_a_wrong_value_is_refused_with_its_variable_and_what_is_allowed(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    message = str(refused.value)
+    assert message.startswith(variable)
+    assert said in message
+    assert "Allowed: " in message
+    assert (value in message) == (variable != "SOUNDLINK_API_KEY" and "secret" not in value)
+
+
+def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDLINK_MAX_ATTEMPTS", "many")
+    monkeypatch.setenv("SOUNDLINK_AUTH_STYLE", "basic")
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert len(str(refused.value).splitlines()) == 2
+
+
+def test_a_missing_key_says_where_to_get_one() -> None:
+    with pytest.raises(SettingsError, match="SOUNDLINK_API_KEY is not set.*developer settings"):
+        load_settings().require_api_key()
+
+
+def test_the_key_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDLINK_API_KEY", KEY)
+    settings = load_settings()
+
+    assert KEY not in repr(settings)
+    assert KEY not in str(settings.model_dump())
+    assert KEY not in settings.model_dump_json()
+
+
+def test_a_misspelt_variable_is_named_with_the_one_that_was_meant() -> None:
+    (line,) = unknown_variables({"SOUNDLINK_REFERSH_HOURS": "3", "SOUNDLINK_API_KEY": KEY})
+
+    assert line.startswith("SOUNDLINK_REFERSH_HOURS")
+    assert "did you mean SOUNDLINK_REFRESH_HOURS?" in line
