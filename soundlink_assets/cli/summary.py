@@ -117,7 +117,7 @@ def print_checks(console: "Console", outcomes: "Sequence[RunOutcome]") -> None:
 
 
 def _read(warehouse: str, sql: str, window: "Window") -> list[tuple[Any, ...]]:
-    from soundlink_assets.warehouse import read_frame
+    from soundlink_assets.warehouse.reading import read_frame
 
     return read_frame(warehouse, sql, [window.first, window.last]).rows()
 

@@ -26,19 +26,19 @@ _LOG = logging.getLogger(__name__)
 def read_frame(
     warehouse: str,
     statement: str,
-    parameters: Mapping[str, object] | None = None,
+    parameters: Mapping[str, object] | Sequence[object] = (),
     *,
     wait_seconds: float = WAIT_SECONDS,
     log: logging.Logger = _LOG,
 ) -> pl.DataFrame:
-    """The result of one query; `parameters` are bound to its `$names`.
+    """The result of one query; `parameters` are bound to its `$names` or, in order, its `?`.
 
     Raises WarehouseError; MissingTableError if a table has not been written yet.
     """
     with connect(
         warehouse, read_only=True, purpose="a query", wait_seconds=wait_seconds, log=log
     ) as connection:
-        return connection.sql(statement, params=dict(parameters or {})).pl()
+        return connection.sql(statement, params=parameters).pl()
 
 
 def load_table(
