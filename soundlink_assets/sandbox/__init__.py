@@ -1,1 +1,38 @@
-"""A synthetic Soundlink API to run against, for the demo, the tests and rehearsed outages."""
+"""A synthetic Soundlink API to run against, for the demo, the tests and rehearsed outages.
+
+Here: a world of invented campaigns (`world`), the provider's read routes for it (`app`), its clock,
+limits and keys, and faults on request. Not here: anything that knows Dagster or DuckDB, or how a
+client should react.
+
+In a test or a program::
+
+    with serving() as sandbox:
+        client = SoundlinkClient(sandbox.api_key, base_url=sandbox.base_url)
+        sandbox.fail("*/breakdown/export", Fault.BAD_GATEWAY, count=2)
+        sandbox.set_clock(datetime(2026, 4, 9, 3, tzinfo=UTC))
+        truth = sandbox.world.rows("campaign_country_daily", campaign_id, window, sandbox.now())
+
+Over HTTP, without a key: `POST /sandbox/faults` with `{"path": "*/export", "fault": "bad_gateway",
+"count": 2}`, `DELETE /sandbox/faults`, `POST /sandbox/clock` with `{"advance_hours": 24}`,
+`GET /sandbox/requests`. `faults.Fault` lists every fault; `docs/sandbox.md` explains them.
+"""
+
+from soundlink_assets.sandbox.config import PROVIDER_LIMITS, Limit, OverCap, SandboxConfig
+from soundlink_assets.sandbox.faults import Fault
+from soundlink_assets.sandbox.keys import Key
+from soundlink_assets.sandbox.server import PortTakenError, RunningSandbox, serve, serving
+from soundlink_assets.sandbox.world import World
+
+__all__ = [
+    "PROVIDER_LIMITS",
+    "Fault",
+    "Key",
+    "Limit",
+    "OverCap",
+    "PortTakenError",
+    "RunningSandbox",
+    "SandboxConfig",
+    "World",
+    "serve",
+    "serving",
+]

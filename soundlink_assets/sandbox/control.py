@@ -1,0 +1,135 @@
+"""The routes that control the sandbox itself, under `/sandbox`; they need no key.
+
+They are not part of the provider's API. `docs/sandbox.md` shows how they are used.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from json import JSONDecodeError
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from soundlink_assets.sandbox.answers import Answer, control_answer
+from soundlink_assets.sandbox.faults import Fault
+from soundlink_assets.sandbox.keys import Key
+from soundlink_assets.sandbox.state import Sandbox, describe
+
+_Control = Callable[[Sandbox, Request], Awaitable[Answer]]
+
+
+async def _show(sandbox: Sandbox, _request: Request) -> Answer:
+    now = sandbox.now()
+    return control_answer(
+        200,
+        {
+            "synthetic": True,
+            "now": now.isoformat(),
+            "exportedAt": sandbox.world.exported_at(now).isoformat(),
+            "anchor": sandbox.world.anchor,
+            "keys": {key.name.lower(): key.value for key in Key},
+            "campaigns": [
+                {
+                    "campaignId": campaign.campaign_id,
+                    "name": campaign.name,
+                    "targetType": campaign.target_type,
+                    "firstDay": campaign.first_day,
+                    "lastDay": campaign.last_day,
+                }
+                for campaign in sandbox.world.campaigns_at(now)
+            ],
+        },
+    )
+
+
+async def _set_clock(sandbox: Sandbox, request: Request) -> Answer:
+    given = await _json_object(request)
+    ticking = bool(given.get("ticking", False))
+    if "now" in given:
+        sandbox.set_clock(datetime.fromisoformat(str(given["now"])), ticking=ticking)
+    elif "advance_hours" in given:
+        sandbox.clock.advance(timedelta(hours=float(given["advance_hours"])))
+    else:
+        raise ValueError('give "now" (a time with its zone) or "advance_hours"')
+    return control_answer(200, {"now": sandbox.now().isoformat()})
+
+
+async def _list_faults(sandbox: Sandbox, _request: Request) -> Answer:
+    pending = describe(sandbox.faults.pending())
+    return control_answer(200, {"pending": pending, "known": [fault.value for fault in Fault]})
+
+
+async def _plan_fault(sandbox: Sandbox, request: Request) -> Answer:
+    given = await _json_object(request)
+    unnamed = {"path", "fault"} - given.keys()
+    if unnamed:
+        raise ValueError('give "path" (a pattern such as "*/export") and "fault" (its name)')
+    path, fault = str(given.pop("path")), str(given.pop("fault"))
+    sandbox.fail(path, fault, **given)
+    return control_answer(201, {"pending": describe(sandbox.faults.pending())})
+
+
+async def _clear_faults(sandbox: Sandbox, _request: Request) -> Answer:
+    sandbox.clear()
+    return control_answer(200, {"pending": []})
+
+
+async def _list_requests(sandbox: Sandbox, _request: Request) -> Answer:
+    served = [
+        {
+            "method": served.method,
+            "path": served.path,
+            "query": served.query,
+            "status": served.status,
+            "keyTail": served.key_tail,
+            "at": served.at.isoformat(),
+            "faults": served.faults,
+        }
+        for served in sandbox.requests
+    ]
+    return control_answer(200, {"requests": served})
+
+
+async def _forget_requests(sandbox: Sandbox, _request: Request) -> Answer:
+    sandbox.forget_requests()
+    return control_answer(200, {"requests": []})
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    given = await request.json()
+    if not isinstance(given, dict):
+        raise TypeError("send a JSON object")
+    return given
+
+
+_CONTROLS: tuple[tuple[str, str, _Control], ...] = (
+    ("GET", "/sandbox", _show),
+    ("POST", "/sandbox/clock", _set_clock),
+    ("GET", "/sandbox/faults", _list_faults),
+    ("POST", "/sandbox/faults", _plan_fault),
+    ("DELETE", "/sandbox/faults", _clear_faults),
+    ("GET", "/sandbox/requests", _list_requests),
+    ("DELETE", "/sandbox/requests", _forget_requests),
+)
+
+
+def control_routes(sandbox: Sandbox) -> list[Route]:
+    """The control routes; what they cannot understand is answered 400 with the reason."""
+    return [
+        Route(path, _controlling(sandbox, control), methods=[method])
+        for method, path, control in _CONTROLS
+    ]
+
+
+def _controlling(sandbox: Sandbox, control: _Control) -> ASGIApp:
+    class Controlling:
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                answer = await control(sandbox, Request(scope, receive))
+            except (ValueError, TypeError, JSONDecodeError) as error:
+                answer = control_answer(400, {"error": str(error)})
+            await answer(scope, receive, send)
+
+    return Controlling()
