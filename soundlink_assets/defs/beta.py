@@ -16,6 +16,7 @@ KNOWN = (
     "Function `with_source_code_references`",
     "Class `LocalFileCodeReference`",
     "Class `CodeReferencesMetadataValue`",
+    "Specifying a partitions_def on an AssetCheckSpec",
 )
 """How the warnings begin."""
 

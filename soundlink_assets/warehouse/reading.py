@@ -8,7 +8,13 @@ import polars as pl
 
 from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
-from soundlink_assets.warehouse.companions import cells_table
+from soundlink_assets.warehouse.companions import (
+    REQUESTED_CAMPAIGN,
+    SUPERSEDED_AT,
+    WRITTEN_AT,
+    cells_table,
+    superseded_table,
+)
 from soundlink_assets.warehouse.connection import connect
 from soundlink_assets.warehouse.locking import WAIT_SECONDS
 from soundlink_assets.warehouse.shaping import check_types, stored_columns
@@ -76,6 +82,28 @@ def load_cells(
 ) -> pl.DataFrame:
     """The ledger of an export table (see `companions.cells_table`) for a window or all of it."""
     return load_table(connection, cells_table(table), window)
+
+
+def load_last_superseded(
+    connection: duckdb.DuckDBPyConnection, table: Table, window: Window
+) -> pl.DataFrame:
+    """The rows that the newest write of each cell changed or withdrew.
+
+    Together with the rows of those cells that were ingested before that write, they are what the
+    cells held before it.
+    """
+    history = superseded_table(table)
+    if not stored_columns(connection, history):
+        return load_table(connection, history, window)
+    day = identifier(day_column(table))
+    return connection.sql(
+        f"SELECT {listed(history.column_names, 'past')} FROM {qualified(history)} AS past "
+        f"JOIN {qualified(cells_table(table))} AS cell "
+        f"ON past.{REQUESTED_CAMPAIGN} = cell.{REQUESTED_CAMPAIGN} AND past.{day} = cell.{day} "
+        f"AND past.{SUPERSEDED_AT} = cell.{WRITTEN_AT} "
+        f"WHERE past.{day} BETWEEN $first AND $last",
+        params={"first": window.first, "last": window.last},
+    ).pl()
 
 
 def select_statement(
