@@ -46,7 +46,7 @@ class _Constant:
         return self.name
 
 
-class _WrongValueError(Exception):
+class WrongValueError(Exception):
     """A value that a column cannot hold; the text says what it is."""
 
 
@@ -130,28 +130,36 @@ def _value(column: Column, found: dict[str, Any], number: int) -> Any:
             raise _violation("null, where a value is required", number, column.name)
         return None
     try:
-        return _READERS[column.kind](value)
-    except _WrongValueError as error:
+        return typed_value(column.kind, value)
+    except WrongValueError as error:
         raise _violation(str(error), number, column.name) from error
+
+
+def typed_value(kind: Kind, value: Any) -> Any:
+    """A JSON value, its fractions read as Decimal, as what a column of that kind holds.
+
+    Raises WrongValueError.
+    """
+    return _READERS[kind](value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise _WrongValueError(f"{_describe(value)} where text is due")
+        raise WrongValueError(f"{_describe(value)} where text is due")
     return value
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _WrongValueError(f"{_describe(value)} where an integer is due")
+        raise WrongValueError(f"{_describe(value)} where an integer is due")
     if not _LEAST_COUNT <= value <= _GREATEST_COUNT:
-        raise _WrongValueError(f"{_describe(value)} is out of the range of 64-bit integers")
+        raise WrongValueError(f"{_describe(value)} is out of the range of 64-bit integers")
     return value
 
 
 def _number(value: Any) -> Decimal:
     if not isinstance(value, int | Decimal) or isinstance(value, bool):
-        raise _WrongValueError(f"{_describe(value)} where a number is due")
+        raise WrongValueError(f"{_describe(value)} where a number is due")
     return Decimal(value)
 
 
@@ -161,13 +169,13 @@ def _money(value: Any) -> Decimal:
         rounded = number.quantize(_MONEY_STEP, ROUND_HALF_UP)
         if abs(rounded) < _MONEY_BOUND:
             return rounded
-    raise _WrongValueError(f"{_describe(value)} is out of the range of money (12 digits)")
+    raise WrongValueError(f"{_describe(value)} is out of the range of money (12 digits)")
 
 
 def _ratio(value: Any) -> float:
     ratio = float(_number(value))
     if abs(ratio) == float("inf"):
-        raise _WrongValueError(f"{_describe(value)} is out of the range of 64-bit floats")
+        raise WrongValueError(f"{_describe(value)} is out of the range of 64-bit floats")
     return ratio
 
 
@@ -178,7 +186,7 @@ def _day(value: Any) -> date:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise _WrongValueError(f"{_describe(value)} where a date (YYYY-MM-DD) is due")
+    raise WrongValueError(f"{_describe(value)} where a date (YYYY-MM-DD) is due")
 
 
 def _moment(value: Any) -> datetime:
@@ -188,14 +196,14 @@ def _moment(value: Any) -> datetime:
             return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise _WrongValueError(
+    raise WrongValueError(
         f"{_describe(value)} where a timestamp with its zone (YYYY-MM-DDTHH:MM:SSZ) is due"
     )
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _WrongValueError(f"{_describe(value)} where true or false is due")
+        raise WrongValueError(f"{_describe(value)} where true or false is due")
     return value
 
 

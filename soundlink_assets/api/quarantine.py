@@ -1,0 +1,49 @@
+"""Refused bodies, kept for people to look at, each with a JSON file beside it that says why."""
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from pydantic import SecretStr
+
+from soundlink_assets.api.credentials import REDACTED
+from soundlink_assets.api.errors import About
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
+_LONGEST_ID = 40
+
+
+def keep_body(  # noqa: PLR0913 - all that stands in the name and the reason
+    folder: Path,
+    body: IO[bytes],
+    reason: Mapping[str, object],
+    *,
+    about: About,
+    at: datetime,
+    key: SecretStr,
+) -> Path:
+    """Copies the body into the folder, without the key should it occur, and `reason` beside it.
+
+    Returns the file of the body; the reason has the same name with `.reason.json`. Names are
+    unique, and both files appear whole or not at all. Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    safe_id = _UNSAFE.sub("-", about.campaign_id or "")[:_LONGEST_ID]
+    days = f"{about.window.first}_{about.window.last}" if about.window else ""
+    stem = f"{about.export}_{safe_id}_{days}_{at:%Y%m%dT%H%M%SZ}_{secrets.token_hex(4)}"
+    target = folder / f"{stem}.jsonl"
+    secret = key.get_secret_value().encode()
+    body.seek(0)
+    partial = folder / f".{stem}.partial"
+    with partial.open("wb") as file:
+        for line in body:
+            file.write(line.replace(secret, REDACTED.encode()))
+    partial.replace(target)
+    text = json.dumps({**reason, "body": target.name}, indent=2, ensure_ascii=False, default=str)
+    partial.write_text(text + "\n", encoding="utf-8")
+    partial.replace(folder / f"{stem}.reason.json")
+    return target

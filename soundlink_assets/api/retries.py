@@ -1,0 +1,114 @@
+"""How often and after how long a request is tried again.
+
+Only errors marked `retryable` are: connection faults, timeouts, 429, 5xx, cut bodies, pages of a
+gateway. Every wait stands in the log, and ends at once when the work is stopped.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_any,
+    wait_exponential_jitter,
+)
+from tenacity.stop import stop_base
+from typing_extensions import override
+
+from soundlink_assets.api.effort import Effort
+from soundlink_assets.api.errors import RateLimitError, SoundlinkError
+from soundlink_assets.api.stopping import Wait
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LONGEST_BACKOFF_SECONDS = 60.0
+
+_backoff = wait_exponential_jitter(multiplier=1, max=LONGEST_BACKOFF_SECONDS, jitter=1)
+_rate_limit_backoff = wait_exponential_jitter(multiplier=4, max=LONGEST_BACKOFF_SECONDS, jitter=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """At most `max_attempts`, within about `max_seconds` without the waits that we are told."""
+
+    max_attempts: int
+    max_seconds: float
+    wait: Wait
+
+    def run(self, attempt: Callable[[int, Effort], T], stop: threading.Event) -> T:
+        """What `attempt(number, effort)` returns, once it succeeds.
+
+        Raises its last error when it is not retryable, or when nothing more may be tried.
+        """
+        effort = Effort(self.max_seconds, stop)
+        retrying = Retrying(
+            retry=retry_if_exception(_is_retryable),
+            stop=stop_any(stop_after_attempt(self.max_attempts), _OutOfTime(effort)),
+            wait=_seconds_to_wait,
+            sleep=lambda seconds: self.wait(seconds, stop),
+            before_sleep=self._before_sleep(effort),
+            reraise=True,
+        )
+        for try_ in retrying:
+            with try_:
+                return attempt(try_.retry_state.attempt_number, effort)
+        raise AssertionError("tenacity returns or raises")
+
+    def _before_sleep(self, effort: Effort) -> Callable[[RetryCallState], None]:
+        def announce(state: RetryCallState) -> None:
+            seconds = state.upcoming_sleep
+            if _told_to_wait(state) is not None:
+                effort.excuse(seconds)
+            until = datetime.now(UTC) + timedelta(seconds=seconds)
+            log.warning(
+                "attempt %d of %d failed, the next one in %.1f s, at %s UTC: %s",
+                state.attempt_number,
+                self.max_attempts,
+                seconds,
+                f"{until:%H:%M:%S}",
+                str(_error(state)).partition("\n")[0],
+            )
+
+        return announce
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, SoundlinkError) and error.retryable
+
+
+class _OutOfTime(stop_base):
+    """Stops when the next attempt would begin after the effort has used up its time."""
+
+    def __init__(self, effort: Effort) -> None:
+        self._effort = effort
+
+    @override
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        told = _told_to_wait(retry_state) is not None
+        return self._effort.left < (0 if told else retry_state.upcoming_sleep)
+
+
+def _seconds_to_wait(state: RetryCallState) -> float:
+    told = _told_to_wait(state)
+    if told is None:
+        limited = isinstance(_error(state), RateLimitError)
+        return (_rate_limit_backoff if limited else _backoff)(state)
+    return told
+
+
+def _told_to_wait(state: RetryCallState) -> float | None:
+    error = _error(state)
+    return error.retry_after if isinstance(error, SoundlinkError) else None
+
+
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None

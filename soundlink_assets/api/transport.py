@@ -1,0 +1,258 @@
+"""One HTTP request to the API: within the budget, with the key in one header, errors as ours.
+
+What is asked and what is done with the body belongs to `exports` and `campaigns`; how often it is
+tried, to `retries`.
+"""
+
+import contextlib
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from ipaddress import ip_address
+from typing import Any
+from weakref import WeakSet
+
+import httpx
+from pydantic import SecretStr
+
+from soundlink_assets.api.answers import (
+    JSON_TYPE,
+    Envelope,
+    error_of,
+    read_envelope,
+    retry_after_seconds,
+)
+from soundlink_assets.api.budget import RequestBudget
+from soundlink_assets.api.credentials import KeyHeader, redact
+from soundlink_assets.api.effort import Effort
+from soundlink_assets.api.errors import About, RateLimitError, SoundlinkError, TransportError
+from soundlink_assets.settings import AuthStyle
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for a connection; also how long closing the client may have to wait for one."""
+
+_ERROR_BODY_BYTES = 2**20
+_JSON_BODY_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One GET request."""
+
+    about: About
+    params: Mapping[str, str] = field(default_factory=dict)
+    accept: str = JSON_TYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer with status 200 whose body is still to be read. `sent_at` is in UTC."""
+
+    response: httpx.Response
+    sent_at: datetime
+
+    @property
+    def content_type(self) -> str:
+        """The media type, in lower case and without parameters; empty if none is stated."""
+        stated: str = self.response.headers.get("content-type", "")
+        return stated.partition(";")[0].strip().lower()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The decoded body in pieces."""
+        return body_of(self.response)
+
+
+class Transport:
+    """The connections to the API, the key and the budget. Safe for threads."""
+
+    def __init__(  # noqa: PLR0913 - one keyword for each part
+        self,
+        *,
+        key: SecretStr,
+        base_url: str,
+        style: AuthStyle,
+        timeout_seconds: float,
+        connections: int,
+        budget: RequestBudget,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._key = key
+        self._style = style
+        self._budget = budget
+        self._now = now
+        self.request_count = 0
+        self._count_lock = threading.Lock()
+        self._streams: WeakSet[Any] = WeakSet()
+        self._http = httpx.Client(
+            base_url=base_url,
+            auth=KeyHeader(key, style),
+            headers={
+                "Accept-Encoding": "gzip",
+                "User-Agent": f"soundlink-assets/{version('soundlink-assets')}",
+            },
+            timeout=httpx.Timeout(
+                timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS), pool=None
+            ),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+            # A proxy from the environment cannot reach this machine's own loopback.
+            trust_env=not _is_loopback(httpx.URL(base_url).host),
+        )
+
+    @contextmanager
+    def open(self, request: Request, effort: Effort) -> Iterator[Answer]:
+        """The answer with status 200, its body still to be read in the block.
+
+        Raises a SoundlinkError for every other answer, and for a connection that fails before
+        or within the block; StoppedError while it waits for the budget.
+        """
+        try:
+            answer = self._send(request, effort)
+            try:
+                if answer.response.status_code != httpx.codes.OK:
+                    raise self._error(answer, request.about)
+                yield answer
+            finally:
+                answer.response.close()
+        except (httpx.HTTPError, zlib.error) as error:
+            raise TransportError(
+                f"no complete answer: {self._describe(error)}",
+                about=request.about,
+                hint="Check the network and the provider's status, then run again.",
+            ) from None
+
+    def get(self, request: Request, effort: Effort) -> Envelope:
+        """The envelope of a JSON answer; it holds data."""
+        with self.open(request, effort) as answer:
+            return self.envelope(answer, request.about)
+
+    def envelope(self, answer: Answer, about: About) -> Envelope:
+        """The envelope in the body of an answer with status 200.
+
+        Raises what an error in it stands for, and TransportError if there is no envelope.
+        """
+        envelope = read_envelope(_read(answer, _JSON_BODY_BYTES))
+        if envelope is None:
+            raise not_the_api(answer, about)
+        if envelope.is_error:
+            raise self._error_in(envelope, answer, about)
+        return envelope
+
+    def close(self) -> None:
+        """Ends all connections, those in use as well: who reads from them gets an error."""
+        for stream in list(self._streams):
+            sock = stream.get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        self._http.close()
+
+    def _send(self, request: Request, effort: Effort) -> Answer:
+        prepared = self._http.build_request(
+            "GET",
+            request.about.path,
+            params=dict(request.params),
+            headers={"Accept": request.accept},
+            extensions={"trace": self._note_stream},
+        )
+        with self._budget.request(effort.stop) as waited:
+            effort.excuse(waited)
+            with self._count_lock:
+                self.request_count += 1
+            sent_at = self._now()
+            return Answer(response=self._http.send(prepared, stream=True), sent_at=sent_at)
+
+    def _note_stream(self, event: str, info: dict[str, Any]) -> None:
+        """Remember each connection, so that `close` can end a read that waits for the provider."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._streams.add(info["return_value"])
+
+    def _error(self, answer: Answer, about: About) -> SoundlinkError:
+        """The error of an answer whose status is not 200."""
+        envelope = read_envelope(_read(answer, _ERROR_BODY_BYTES)) or Envelope()
+        error = self._error_in(envelope, answer, about)
+        if answer.response.is_redirect:
+            location = answer.response.headers.get("location", "")
+            error.message += f" (to {redact(location, self._key)})"
+        return error
+
+    def _error_in(self, envelope: Envelope, answer: Answer, about: About) -> SoundlinkError:
+        asked = answer.response.headers.get("retry-after")
+        error = error_of(
+            answer.response.status_code,
+            self._redacted(envelope),
+            about=about,
+            style=self._style,
+            retry_after=retry_after_seconds(asked, datetime.now(UTC)),
+        )
+        if isinstance(error, RateLimitError) and error.retry_after is not None:
+            self._budget.pause(error.retry_after)
+        return error
+
+    def _redacted(self, envelope: Envelope) -> Envelope:
+        def clean(text: str | None) -> str | None:
+            return None if text is None else redact(text, self._key)
+
+        return Envelope(
+            data=envelope.data,
+            code=clean(envelope.code),
+            message=clean(envelope.message),
+            request_id=clean(envelope.request_id),
+        )
+
+    def _describe(self, error: Exception) -> str:
+        name = type(error).__name__
+        return redact(f"{name}: {error}" if str(error) else name, self._key)
+
+
+def not_the_api(answer: Answer, about: About) -> TransportError:
+    """The error for an answer that the API never gives: a page of something in between."""
+    return TransportError(
+        f"the answer is not one of the API, but {answer.content_type or 'of no stated type'}",
+        about=about,
+        status=answer.response.status_code,
+        hint="Check SOUNDLINK_BASE_URL, and proxies between here and the API.",
+    )
+
+
+def _read(answer: Answer, at_most: int) -> bytes:
+    """The body, or its beginning if it is longer than `at_most` bytes."""
+    content = bytearray()
+    for chunk in answer.chunks():
+        content += chunk
+        if len(content) > at_most:
+            break
+    return bytes(content)
+
+
+def body_of(response: httpx.Response) -> Iterator[bytes]:
+    """The decoded body in pieces. httpx.RemoteProtocolError if a gzip body ends too early.
+
+    httpx itself accepts a gzip stream that was cut off.
+    """
+    if response.headers.get("content-encoding", "").strip().lower() != "gzip":
+        yield from response.iter_bytes()
+        return
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for chunk in response.iter_raw():
+        rest = chunk
+        while rest:
+            if decoder.eof:
+                decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            yield decoder.decompress(rest)
+            rest = decoder.unused_data
+    if not decoder.eof:
+        raise httpx.RemoteProtocolError("the compressed body ends too early")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
