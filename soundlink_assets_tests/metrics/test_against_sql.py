@@ -1,4 +1,4 @@
-"""The daily tables equal an independent computation in SQL over the same rows."""
+"""The derived tables equal an independent computation in SQL over the export rows."""
 
 import duckdb
 import polars as pl
@@ -7,6 +7,7 @@ from polars.testing import assert_frame_equal
 
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+from soundlink_assets.metrics.scorecards import country_scorecard
 from soundlink_assets.metrics.spillover_share import spillover_share
 from soundlink_assets_tests.metrics.rows import cells_of, midnight
 from soundlink_assets_tests.metrics.strategies import DAYS, country_frames, engagement_frames
@@ -157,19 +158,80 @@ FROM plays JOIN positions USING (report_date, campaign_id, track_id)
 ORDER BY report_date, campaign_id, country_code, track_id
 """
 
-_modest = settings(max_examples=40, deadline=None)
+COUNTRY_SCORECARD = f"""
+WITH {SETTLED.replace("FROM cells", "FROM country_cells")},
+{SETTLED.replace("FROM cells", "FROM engagement_cells").replace("settled AS", "plays_settled AS")},
+spend AS (
+    SELECT * FROM country_rows JOIN settled USING (requested_campaign_id, report_date)
+),
+days AS (
+    SELECT report_date, campaign_id, country_code, currency, bool_and(is_settled) AS is_settled
+    FROM spend GROUP BY ALL
+),
+plays AS (
+    SELECT report_date, campaign_id, country_code, streams, is_settled,
+        engaged_spotify_track_id IS NOT DISTINCT FROM campaign_target_spotify_track_id
+        OR coalesce(upper(replace(engaged_track_isrc, '-', ''))
+            = upper(replace(campaign_target_isrc, '-', '')), false) AS promoted,
+        campaign_target_spotify_track_id IS NULL AND campaign_target_isrc IS NULL AS undetermined
+    FROM engagement_rows JOIN plays_settled USING (requested_campaign_id, report_date)
+    WHERE engagement_context = 'catalog' AND campaign_target_type = 'track'
+),
+newest AS (
+    SELECT max(report_date) AS day FROM (
+        FROM days SELECT report_date WHERE is_settled
+        UNION ALL FROM plays SELECT report_date WHERE is_settled
+    )
+),
+spend_sums AS (
+    SELECT campaign_id, country_code, currency, count(DISTINCT report_date) AS days,
+        sum(spend_media) AS spend_media, sum(listeners) AS listeners,
+        sum(followers) AS followers, sum(impressions) AS impressions
+    FROM spend GROUP BY ALL
+),
+recent AS (
+    SELECT campaign_id, country_code, currency, sum(spend_media) AS spend_media_28d,
+        sum(listeners) AS listeners_28d
+    FROM spend JOIN days USING (report_date, campaign_id, country_code, currency), newest
+    WHERE days.is_settled AND report_date > newest.day - 28
+    GROUP BY ALL
+),
+play_sums AS (
+    SELECT campaign_id, country_code,
+        coalesce(sum(streams) FILTER (promoted), 0) AS promoted_streams,
+        coalesce(sum(streams) FILTER (NOT promoted AND NOT undetermined), 0) AS spillover_streams
+    FROM plays GROUP BY ALL
+)
+SELECT campaign_id, country_code, currency, newest.day AS last_settled_day, days,
+    spend_media, listeners, impressions,
+    spend_media / nullif(listeners, 0) AS cost_per_listener,
+    followers / nullif(listeners, 0) AS follow_rate,
+    promoted_streams, spillover_streams,
+    spillover_streams / nullif(promoted_streams + spillover_streams, 0) AS spillover_stream_share,
+    spend_media_28d, listeners_28d,
+    spend_media_28d / nullif(listeners_28d, 0) AS cost_per_listener_28d
+FROM spend_sums
+LEFT JOIN recent USING (campaign_id, country_code, currency)
+LEFT JOIN play_sums USING (campaign_id, country_code), newest
+ORDER BY campaign_id, country_code, currency
+"""
+
+_modest = settings(max_examples=25, deadline=None)
 
 
 def _partly_open(rows: pl.DataFrame) -> pl.DataFrame:
-    return cells_of(rows, midnight(DAYS[1], 9))
+    return cells_of(rows, midnight(DAYS[1], 10))
 
 
-def _same(result: pl.DataFrame, statement: str, rows: pl.DataFrame, cells: pl.DataFrame) -> None:
+def _query(statement: str, **frames: pl.DataFrame) -> pl.DataFrame:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.register("rows", rows.to_arrow())
-        connection.register("cells", cells.to_arrow())
-        expected = connection.sql(statement).pl()
+        for name, frame in frames.items():
+            connection.register(name, frame.to_arrow())
+        return connection.sql(statement).pl()
+
+
+def _same(result: pl.DataFrame, expected: pl.DataFrame) -> None:
     assert result.columns == expected.columns
     assert_frame_equal(
         result, expected.cast(result.schema), check_exact=False, rel_tol=1e-9, abs_tol=1e-12
@@ -180,18 +242,38 @@ def _same(result: pl.DataFrame, statement: str, rows: pl.DataFrame, cells: pl.Da
 @_modest
 def test_country_efficiency_equals_sql(rows: pl.DataFrame) -> None:
     cells = _partly_open(rows)
-    _same(country_efficiency(rows, cells), COUNTRY_EFFICIENCY, rows, cells)
+    expected = _query(COUNTRY_EFFICIENCY, rows=rows, cells=cells)
+    _same(country_efficiency(rows, cells), expected)
 
 
 @given(rows=engagement_frames)
 @_modest
 def test_spillover_share_equals_sql(rows: pl.DataFrame) -> None:
     cells = _partly_open(rows)
-    _same(spillover_share(rows, cells), SPILLOVER_SHARE, rows, cells)
+    expected = _query(SPILLOVER_SHARE, rows=rows, cells=cells)
+    _same(spillover_share(rows, cells), expected)
 
 
 @given(rows=engagement_frames)
 @_modest
 def test_playlist_track_share_equals_sql(rows: pl.DataFrame) -> None:
     cells = _partly_open(rows)
-    _same(playlist_track_share(rows, cells), PLAYLIST_TRACK_SHARE, rows, cells)
+    expected = _query(PLAYLIST_TRACK_SHARE, rows=rows, cells=cells)
+    _same(playlist_track_share(rows, cells), expected)
+
+
+@given(spend=country_frames, plays=engagement_frames)
+@_modest
+def test_country_scorecard_equals_sql(spend: pl.DataFrame, plays: pl.DataFrame) -> None:
+    spend_cells, play_cells = _partly_open(spend), _partly_open(plays)
+    expected = _query(
+        COUNTRY_SCORECARD,
+        country_rows=spend,
+        country_cells=spend_cells,
+        engagement_rows=plays,
+        engagement_cells=play_cells,
+    )
+    card = country_scorecard(
+        country_efficiency(spend, spend_cells), spillover_share(plays, play_cells), DAYS[-1]
+    )
+    _same(card.filter(pl.col("days") > 0).select(expected.columns), expected)

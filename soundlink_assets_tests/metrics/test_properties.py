@@ -18,7 +18,7 @@ from soundlink_assets_tests.metrics.strategies import DAYS, country_frames, enga
 
 Metric = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 
-_modest = settings(max_examples=40, deadline=None)
+_modest = settings(max_examples=25, deadline=None)
 
 TABLES = [
     pytest.param(country_efficiency, country_frames, id="country_efficiency"),

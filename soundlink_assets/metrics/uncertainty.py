@@ -1,0 +1,118 @@
+"""How sure a cost or a rate is, from counts alone: intervals, and costs shrunk to their campaign.
+
+Counts are taken as Poisson, clicks as binomial. People who come back on later days and days that
+resemble one another make real uncertainty larger, so the intervals are a lower bound of it.
+Arrays in, arrays out; NaN where a figure is undefined.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special, stats
+
+Array = npt.NDArray[np.float64]
+
+CONFIDENCE = 0.95
+_TAIL = (1 - CONFIDENCE) / 2
+
+PRIOR_SHAPES = (0.1, 100.0)
+"""Least and greatest shape of a prior. Its inverse root is how much the countries of a campaign
+differ: by 10 percent at least, so that no country is ever taken for exactly average."""
+
+
+def poisson_interval(count: Array) -> tuple[Array, Array]:
+    """Exact 95 percent interval of a Poisson mean, after Garwood, from chi-square quantiles."""
+    low = np.where(count > 0, stats.chi2.ppf(_TAIL, 2 * count) / 2, 0.0)
+    high = stats.chi2.isf(_TAIL, 2 * count + 2) / 2
+    return np.where(np.isnan(count), np.nan, low), high
+
+
+def cost_interval(spend: Array, count: Array) -> tuple[Array, Array]:
+    """95 percent interval of spend / count, the spend being exact.
+
+    Its upper end is NaN (unbounded) where nothing was counted; both are NaN without spend.
+    """
+    fewest, most = poisson_interval(count)
+    paid = np.where(spend > 0, spend, np.nan)
+    return paid / most, np.divide(paid, fewest, out=np.full_like(paid, np.nan), where=fewest > 0)
+
+
+def wilson_interval(successes: Array, trials: Array) -> tuple[Array, Array]:
+    """95 percent interval of a proportion, after Wilson.
+
+    NaN without trials, and where there are more successes than trials: then it is no proportion.
+    """
+    valid = (trials > 0) & (successes <= trials)
+    n = np.where(valid, trials, np.nan)
+    share = successes / n
+    z = stats.norm.isf(_TAIL)
+    centre = share + z**2 / (2 * n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    scale = 1 + z**2 / n
+    return np.maximum((centre - half) / scale, 0.0), np.minimum((centre + half) / scale, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class GammaPrior:
+    """How the countries of a campaign differ in listeners per amount spent.
+
+    The mean, shape / rate, is the campaign's own; the smaller the shape, the more they differ.
+    """
+
+    shape: float
+    rate: float
+
+
+def fit_prior(spend: Array, count: Array) -> GammaPrior | None:
+    """The prior of one campaign from its countries' spend (all positive) and counts.
+
+    Its mean is fixed at the campaign's count per spend; its shape maximises the marginal
+    (negative binomial) likelihood within `PRIOR_SHAPES`. None if nothing was counted.
+    """
+    if count.sum() <= 0:
+        return None
+    mean = count.sum() / spend.sum()
+
+    def misfit(log_shape: float) -> float:
+        shape = np.exp(log_shape)
+        rate = shape / mean
+        likelihood = (
+            special.gammaln(shape + count)
+            - special.gammaln(shape)
+            + shape * np.log(rate)
+            - (shape + count) * np.log(rate + spend)
+        )
+        return -float(likelihood.sum())
+
+    found: Any = optimize.minimize_scalar(misfit, bounds=np.log(PRIOR_SHAPES), method="bounded")
+    shape = float(np.exp(found.x))
+    return GammaPrior(shape, shape / mean)
+
+
+@dataclass(frozen=True, slots=True)
+class ShrunkCosts:
+    """Per country: its cost shrunk to the campaign's, and the chance that it beats the campaign."""
+
+    cost: Array
+    beats_campaign: Array
+
+
+def shrink(spend: Array, count: Array) -> ShrunkCosts:
+    """Costs of the countries of one campaign, pulled to the campaign the more the less they spent.
+
+    `beats_campaign` is the probability that a country's true cost is below the campaign's, which is
+    taken as known; NaN if only one country has spend. Both are NaN for a country without spend,
+    and for all if nothing was counted.
+    """
+    cost = np.full(spend.shape, np.nan)
+    beats = np.full(spend.shape, np.nan)
+    paid = spend > 0
+    prior = fit_prior(spend[paid], count[paid])
+    if prior is not None:
+        shape, rate = prior.shape + count[paid], prior.rate + spend[paid]
+        cost[paid] = rate / shape
+        if paid.sum() > 1:
+            beats[paid] = stats.gamma.sf(prior.shape / prior.rate, shape, scale=1 / rate)
+    return ShrunkCosts(cost, beats)
