@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         default=date(2026, 1, 1), description="The first daily partition, YYYY-MM-DD (UTC)."
     )
     warehouse: str = Field(
-        default="data/soundlink.duckdb", description="The DuckDB file of the warehouse."
+        default="data/warehouse.duckdb", description="The DuckDB file of the warehouse."
     )
     quarantine_dir: Path = Field(
         default=Path("data/quarantine"),

@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert settings.base_url == "https://api.getsoundlink.com"
     assert settings.campaign_ids == ()
     assert settings.start_date == date(2026, 1, 1)
-    assert settings.warehouse == "data/soundlink.duckdb"
+    assert settings.warehouse == "data/warehouse.duckdb"
     assert settings.quarantine_dir == Path("data/quarantine")
     assert (settings.refresh_hours, settings.catch_up_days) == (6, 35)
     assert (settings.max_concurrency, settings.timeout_seconds) == (8, 60)

@@ -22,11 +22,10 @@ def demo(
     Synthetic data, no key needed. Everything stays in `data/sandbox`, where `dev --sandbox` shows
     it in the UI.
     """
-    from dagster import DagsterInstance
     from rich.console import Console
 
     from soundlink_assets.cli import summary
-    from soundlink_assets.cli.home import prepare_home
+    from soundlink_assets.cli.home import open_history, prepare_home
     from soundlink_assets.cli.runs import run_days
     from soundlink_assets.cli.sandboxed import sandbox_settings
     from soundlink_assets.contract.window import Window
@@ -38,7 +37,7 @@ def demo(
     home = prepare_home(DEMO_FOLDER / "dagster_home")
     with (
         serving() as sandbox,
-        DagsterInstance.from_config(str(home)) as instance,
+        open_history(home) as instance,
         console.status("starting") as status,
     ):
         settings = sandbox_settings(sandbox.base_url, sandbox.api_key, DEMO_FOLDER)
@@ -46,6 +45,9 @@ def demo(
         outcomes = list(run_days(settings, window, instance, status.update))
         seconds = time.monotonic() - started
         requests = len(sandbox.requests)
+    if not all(outcome.succeeded for outcome in outcomes):
+        summary.print_checks(console, outcomes)
+        raise typer.Exit(1)
     summary.print_loaded(console, settings.warehouse, window, requests, seconds)
     summary.print_countries(console, settings.warehouse, window)
     summary.print_spillover(console, settings.warehouse, window)

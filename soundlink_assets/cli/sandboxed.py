@@ -14,7 +14,7 @@ def sandbox_settings(base_url: str, api_key: str, folder: Path) -> Settings:
         base_url=base_url,
         api_key=api_key,
         campaign_ids=(),
-        warehouse=str(folder / "soundlink.duckdb"),
+        warehouse=str(folder / "warehouse.duckdb"),
         quarantine_dir=folder / "quarantine",
         budget_dir=folder / "budget",
         requests_per_minute=UNLIMITED,

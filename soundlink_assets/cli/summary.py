@@ -12,19 +12,20 @@ if TYPE_CHECKING:
     from soundlink_assets.contract.window import Window
 
 COUNTRIES = """
-select country_code, currency,
-       sum(spend_media) as spend,
-       sum(listeners) as listeners,
-       sum(followers) as followers,
-       sum(spend_media)::double / nullif(sum(listeners), 0) as cost_per_listener,
-       (sum(listeners) / sum(sum(listeners)) over (partition by currency))
-         / nullif(sum(spend_media)::double
-                  / nullif(sum(sum(spend_media)) over (partition by currency), 0), 0)
+with countries as (
+    select country_code, currency,
+           sum(spend_media) as spend, sum(listeners) as listeners, sum(followers) as followers
+    from analytics.country_efficiency
+    where report_date between ? and ?
+    group by country_code, currency
+)
+select country_code, currency, spend, listeners, followers,
+       spend::double / nullif(listeners, 0) as cost_per_listener,
+       (listeners / sum(listeners) over (partition by currency))
+         / nullif(spend::double / nullif(sum(spend) over (partition by currency), 0), 0)
          as efficiency_index
-from analytics.country_efficiency
-where report_date between ? and ?
-group by all
-order by cost_per_listener nulls last
+from countries
+order by cost_per_listener nulls last, country_code
 """
 
 NONE = "-"

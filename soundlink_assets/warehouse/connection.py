@@ -17,6 +17,10 @@ from soundlink_assets.warehouse.errors import (
     WarehouseError,
 )
 from soundlink_assets.warehouse.locking import WAIT_SECONDS, Patience, locked
+from soundlink_assets.warehouse.sql import literal
+
+CATALOG = "warehouse"
+"""The name under which the warehouse is attached; no schema of ours has it."""
 
 _LOG = logging.getLogger(__name__)
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": "false"}
@@ -106,7 +110,20 @@ def _open_patiently(
 
 
 def _open(database: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(database, read_only=read_only, config=_CONFIG)
+    """Attach the file under a name of ours.
+
+    Opened directly, its name would be the file's, and `soundlink.campaigns` is ambiguous in a
+    file called soundlink.duckdb.
+    """
+    connection = duckdb.connect(":memory:", config=_CONFIG)
+    try:
+        if database != ":memory:":
+            mode = ", READ_ONLY" if read_only else ""
+            connection.execute(f"ATTACH {literal(database)} AS {CATALOG} (TYPE duckdb{mode})")
+            connection.execute(f"USE {CATALOG}")
+    except BaseException:
+        connection.close()
+        raise
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = false")
     return connection
