@@ -103,7 +103,10 @@ class Settings(BaseSettings):
         default=60, ge=1, le=100_000, description="Request budget of the key in any 60 seconds."
     )
     requests_per_hour: int = Field(
-        default=600, ge=1, le=1_000_000, description="Request budget of the key in any 3600 seconds."
+        default=600,
+        ge=1,
+        le=1_000_000,
+        description="Request budget of the key in any 3600 seconds.",
     )
     budget_dir: Path = Field(
         default=Path("~/.cache/soundlink_assets"),
@@ -125,14 +128,7 @@ class Settings(BaseSettings):
     @field_validator("api_key", mode="before")
     @classmethod
     def _clean_key(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        key = value.strip().strip("'\"").strip()
-        if not key.startswith(KEY_START):
-            raise ValueError(f"a Soundlink API key begins with {KEY_START}")
-        if any(character.isspace() or not character.isascii() for character in key):
-            raise ValueError("the key holds white space or characters that no key has")
-        return key
+        return clean_key(value) if isinstance(value, str) else value
 
     @field_validator("campaign_ids", mode="before")
     @classmethod
@@ -145,15 +141,7 @@ class Settings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:
-        url = value.strip().rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("give a URL such as https://api.getsoundlink.com")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("give scheme, host and path only: no user, query or fragment")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("plain http would send the key unencrypted; use https")
-        return url
+        return clean_base_url(value)
 
     @field_validator("warehouse")
     @classmethod
@@ -178,7 +166,34 @@ class Settings(BaseSettings):
         return self.api_key
 
 
-def _is_loopback(host: str) -> bool:
+def clean_key(text: str) -> str:
+    """The API key without white space and quotes around it.
+
+    Raises ValueError, which does not repeat the text, if it cannot be a key.
+    """
+    key = text.strip().strip("'\"").strip()
+    if not key.startswith(KEY_START) or key == KEY_START:
+        raise ValueError(f"a Soundlink API key begins with {KEY_START}")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("the key holds white space or characters that no key has")
+    return key
+
+
+def clean_base_url(text: str) -> str:
+    """The URL of the API without a slash at its end; ValueError if the key must not go there."""
+    url = text.strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("give a URL such as https://api.getsoundlink.com")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("give scheme, host and path only: no user, query or fragment")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("plain http would send the key unencrypted; use https")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine itself."""
     if host == "localhost":
         return True
     try:
