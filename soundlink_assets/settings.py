@@ -161,7 +161,7 @@ class Settings(BaseSettings):
             raise SettingsError(
                 "SOUNDLINK_API_KEY is not set. Make a key with the scopes campaigns:read and "
                 "metrics:read in Soundlink's developer settings, and set it in the environment or "
-                "in the .env file beside workspace.yaml. To try without one: make demo"
+                "in the .env file beside workspace.yaml. To try without one: soundlink-assets demo"
             )
         return self.api_key
 

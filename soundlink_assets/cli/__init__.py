@@ -7,6 +7,7 @@ from soundlink_assets.cli.app import app
 from soundlink_assets.cli.backfill import backfill
 from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
+from soundlink_assets.cli.init import init
 from soundlink_assets.cli.sandbox import sandbox
 
-__all__ = ["app", "backfill", "demo", "dev", "sandbox"]
+__all__ = ["app", "backfill", "demo", "dev", "init", "sandbox"]

@@ -1,5 +1,6 @@
 """`soundlink-assets backfill`: materialise a range of days here and now."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
 
 @app.command()
 def backfill(
-    start: Annotated[str, typer.Argument(help="First day, YYYY-MM-DD (UTC).")],
-    end: Annotated[str, typer.Argument(help="Last day, included; at most yesterday.")],
+    ctx: typer.Context,
+    start: Annotated[str, typer.Argument(metavar="START", help="First day, YYYY-MM-DD (UTC).")],
+    end: Annotated[
+        str, typer.Argument(metavar="END", help="Last day, included; at most yesterday.")
+    ],
     select: Annotated[
         str | None,
         typer.Option(help="Assets, in Dagster's selection syntax. Everything by default."),
@@ -25,38 +29,38 @@ def backfill(
 ) -> None:
     """Fetch, verify, store and derive a range of days, in runs of at most 90 days.
 
-    Runs in this process and is recorded in `DAGSTER_HOME`; needs no daemon. Ends with 1 if a run
-    or a check of severity ERROR failed.
+    Runs in this process and is recorded in `DAGSTER_HOME`; needs no daemon. Can be repeated at any
+    time: a day is replaced as a whole. Ends with 1 if a run or a check of severity ERROR failed.
+
+    Example: `soundlink-assets backfill 2026-01-01 2026-03-31`
     """
-    from dagster import DagsterInstance
     from rich.console import Console
 
-    from soundlink_assets.cli.home import default_home, prepare_home
+    from soundlink_assets.cli.environment import read_settings
+    from soundlink_assets.cli.home import default_home, open_history, prepare_home
     from soundlink_assets.cli.runs import run_days
-    from soundlink_assets.settings import SettingsError, load_settings
 
     console = Console(stderr=True)
-    try:
-        settings = load_settings()
-        settings.require_api_key()
-        window = closed_days(start, end, settings.start_date, datetime.now(UTC).date())
-    except (SettingsError, ValueError) as error:
-        raise UserError(str(error)) from None
+    settings = read_settings()
+    settings.require_api_key()
+    window = closed_days(start, end, settings.start_date, datetime.now(UTC).date())
     home = prepare_home(default_home())
-    clean = True
-    with DagsterInstance.from_config(str(home)) as instance, console.status("starting") as status:
-        try:
+    outcomes: list[RunOutcome] = []
+    try:
+        with open_history(home) as instance, console.status("starting") as status:
             for outcome in run_days(settings, window, instance, status.update, select):
-                clean = clean and outcome.clean
-                _report(console, outcome)
-        except ValueError as error:
-            raise UserError(str(error)) from None
-    if not clean:
+                outcomes.append(outcome)
+                _report(console, outcome, verbose=ctx.obj["verbose"])
+                if outcome.refused:
+                    break
+    finally:
+        _report_rest(console, window, outcomes)
+    if not all(outcome.clean for outcome in outcomes):
         raise typer.Exit(1)
 
 
 def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
-    """The window that was typed; ValueError that says what is allowed."""
+    """The window that was typed; UserError that says what is allowed."""
     from soundlink_assets.contract.window import Window
 
     days = []
@@ -64,25 +68,41 @@ def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
         try:
             days.append(date.fromisoformat(text))
         except ValueError:
-            raise ValueError(f"{text!r} is not a day: give YYYY-MM-DD") from None
-    window = Window(*days)
-    if window.first < earliest:
-        raise ValueError(
-            f"{window.first} is before SOUNDLINK_START_DATE ({earliest}); set it to an earlier day"
+            raise UserError(f"{text!r} is not a day: give YYYY-MM-DD.") from None
+    first, last = days
+    if last < first:
+        raise UserError(f"{last} is before {first}: give the first day first.")
+    if first < earliest:
+        raise UserError(
+            f"{first} is before SOUNDLINK_START_DATE ({earliest}): set that to an earlier day."
         )
-    if window.last >= today:
-        raise ValueError(
-            f"{window.last} is not closed yet: the last day is {today - timedelta(days=1)}"
+    if last >= today:
+        raise UserError(
+            f"{last} is not closed yet: the last day to ask for is {today - timedelta(days=1)} "
+            "(UTC)."
         )
-    return window
+    return Window(first, last)
 
 
-def _report(console: "Console", outcome: "RunOutcome") -> None:
+def _report(console: "Console", outcome: "RunOutcome", *, verbose: bool) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
     mark = "[green]done[/]" if outcome.clean else "[red]failed[/]"
     console.print(f"{mark}  {outcome.window}  run {outcome.run_id}")
     for error in outcome.errors:
-        console.print(f"  {error}", markup=False)
+        console.print(Padding(Text(error.trace if verbose else error.said), (0, 0, 0, 2)))
     for check in outcome.failed_checks:
         console.print(
             f"  {check.severity}  {check.asset}  {check.check}: {check.description}", markup=False
+        )
+
+
+def _report_rest(console: "Console", window: "Window", outcomes: "Sequence[RunOutcome]") -> None:
+    """Say from which day on nothing was tried, if the runs ended early."""
+    parts = window.split()
+    if len(outcomes) < len(parts):
+        console.print(
+            f"Not done: {parts[len(outcomes)].first}..{window.last}. What was done before stays; "
+            "run the same command again, or from that day on."
         )

@@ -1,7 +1,15 @@
 """A `DAGSTER_HOME` that lasts: where Dagster keeps runs, events and schedules."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundlink_assets.cli.app import UserError
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 DAGSTER_YAML = """\
 # Settings of the Dagster instance; see https://docs.dagster.io/deployment/oss/dagster-yaml
@@ -34,21 +42,43 @@ def prepare_home(home: Path) -> Path:
     Files that are there are left as they are. The storage is initialised here, once, because
     several processes that start on an empty folder at the same time fail.
     """
-    from dagster import DagsterInstance
-
     home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    _write_once(home / "dagster.yaml", DAGSTER_YAML)
-    _write_once(home / ".nux" / "nux.yaml", "seen: 1\n")
-    with DagsterInstance.from_config(str(home)) as instance:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        _write_once(home / "dagster.yaml", DAGSTER_YAML)
+        _write_once(home / ".nux" / "nux.yaml", "seen: 1\n")
+    except OSError as error:
+        raise UserError(
+            f"Dagster's history cannot be kept in {home} ({error.strerror}). Set DAGSTER_HOME to "
+            "a folder that this user may write."
+        ) from error
+    with open_history(home) as instance:
         instance.get_runs(limit=1)
         instance.event_log_storage.get_maximum_record_id()
     return home
 
 
+@contextmanager
+def open_history(home: Path) -> "Iterator[DagsterInstance]":
+    """The Dagster instance of that folder; UserError if its `dagster.yaml` is not valid."""
+    from dagster import DagsterInstance, DagsterInvalidConfigError
+    from yaml import YAMLError
+
+    try:
+        instance = DagsterInstance.from_config(str(home))
+    except (DagsterInvalidConfigError, YAMLError) as error:
+        wrong = " ".join(str(error).split())
+        raise UserError(
+            f"{home / 'dagster.yaml'} is not valid: {wrong}\nPut it right, or delete it: the "
+            "next command writes a new one."
+        ) from error
+    with instance:
+        yield instance
+
+
 def default_home() -> Path:
     """`DAGSTER_HOME` from the environment, or `data/dagster_home` in the current folder."""
-    return Path(os.environ.get("DAGSTER_HOME") or "data/dagster_home")
+    return Path(os.environ.get("DAGSTER_HOME") or "data/dagster_home").expanduser()
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -3,14 +3,20 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from soundlink_assets.cli.app import UserError
 from soundlink_assets.contract.window import Window
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._core.execution.plan.objects import StepFailureData
+    from dagster_shared.error import SerializableErrorInfo
 
     from soundlink_assets.settings import Settings
+
+REFUSALS = {400, 401, 403, 404}
+"""Statuses with which the provider ends a run: the key or the request itself is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +30,30 @@ class CheckVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class StepError:
+    """Why a step of a run failed: in words, and with the stack trace."""
+
+    said: str
+    trace: str
+
+    def __str__(self) -> str:
+        return self.said
+
+
+@dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of one run: its days, whether it succeeded, and what to say if not."""
+    """What became of one run: its days, whether it succeeded, and what to say if not.
+
+    `refused` says that the provider refused the key or the request itself, so that every further
+    run would fail in the same way.
+    """
 
     window: Window
     run_id: str
     succeeded: bool
-    errors: tuple[str, ...]
+    errors: tuple[StepError, ...]
     failed_checks: tuple[CheckVerdict, ...]
+    refused: bool = False
 
     @property
     def clean(self) -> bool:
@@ -52,7 +74,7 @@ def run_days(
     by default. `say` hears the progress.
     """
     from soundlink_assets.definitions import build_definitions
-    from soundlink_assets.defs.automation import JOB_NAME
+    from soundlink_assets.defs.jobs import JOB_NAME
 
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(say)})
     job = definitions.resolve_job_def(JOB_NAME)
@@ -75,16 +97,22 @@ def _selected_keys(definitions: "dg.Definitions", select: str) -> "Sequence[dg.A
     import dagster as dg
 
     graph = definitions.resolve_asset_graph()
-    keys = dg.AssetSelection.from_string(select).resolve(graph, allow_missing=True)
+    try:
+        keys = dg.AssetSelection.from_string(select).resolve(graph, allow_missing=True)
+    except dg.DagsterError:
+        keys = set()
     if not keys:
         known = ", ".join(sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
-        raise ValueError(f"nothing is selected by {select!r}. Assets: {known}")
+        raise UserError(f"--select {select!r} selects nothing. Assets: {known}")
     return sorted(keys)
 
 
 def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
+    failures = [event.step_failure_data for event in result.get_step_failure_events()]
     errors = tuple(
-        _first_words(event.step_failure_data.error) for event in result.get_step_failure_events()
+        StepError(_said(failure.error), failure.error.to_string())
+        for failure in failures
+        if failure.error is not None
     )
     failed = {
         (evaluation.asset_key.to_user_string(), evaluation.check_name): CheckVerdict(
@@ -96,13 +124,29 @@ def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.partition is None
     }
-    return RunOutcome(window, result.run_id, result.success, errors, tuple(failed.values()))
+    refused = any(_status(failure) in REFUSALS for failure in failures)
+    return RunOutcome(
+        window, result.run_id, result.success, errors, tuple(failed.values()), refused
+    )
 
 
-def _first_words(error: Any) -> str:
-    while error.cause is not None:
+def _said(error: "SerializableErrorInfo") -> str:
+    """The message of the error below Dagster's own wrappers, without its class's name."""
+    while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
-    return str(error.message).removeprefix("dagster._core.definitions.events.Failure: ").strip()
+    said = error.message.strip()
+    name, _, rest = said.partition(": ")
+    if error.cls_name == "Failure" or name.startswith("soundlink_assets."):
+        return rest
+    return said
+
+
+def _status(failure: "StepFailureData") -> object:
+    """The HTTP status in the metadata of a `dagster.Failure`, if there is one."""
+    if failure.user_failure_data is None:
+        return None
+    value = failure.user_failure_data.metadata.get("status")
+    return None if value is None else value.value
 
 
 def _progress_logger(say: Callable[[str], None]) -> "dg.LoggerDefinition":
@@ -115,7 +159,6 @@ def _progress_logger(say: Callable[[str], None]) -> "dg.LoggerDefinition":
             if not meta.get("dagster_event"):
                 say(str(meta.get("orig_message") or record.getMessage()))
 
-    @dg.logger(description="Passes the messages of assets on to the terminal.")
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.getLogger("soundlink_assets.progress")
         logger.setLevel(logging.INFO)
@@ -123,4 +166,6 @@ def _progress_logger(say: Callable[[str], None]) -> "dg.LoggerDefinition":
         logger.handlers = [Progress()]
         return logger
 
-    return progress
+    return dg.LoggerDefinition(
+        progress, description="Passes the messages of assets on to the terminal."
+    )

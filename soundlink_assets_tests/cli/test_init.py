@@ -1,0 +1,111 @@
+"""`soundlink-assets init`: a folder in which everything works, and nothing is ever overwritten."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dotenv import dotenv_values
+from typer.testing import CliRunner
+
+from soundlink_assets.cli import app
+from soundlink_assets.cli.init import GITIGNORE, WORKSPACE_YAML, env_file
+from soundlink_assets.settings import Settings, load_settings, unknown_variables, variable_of
+from soundlink_assets_tests.cli.commands import environment
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run_init(folder: Path) -> str:
+    result = CliRunner().invoke(app, ["init", str(folder)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_folder_has_settings_workspace_and_dagster_configuration(tmp_path: Path) -> None:
+    said = run_init(tmp_path / "new folder")
+
+    made = {path.name for path in (tmp_path / "new folder").iterdir()}
+    assert {".env", "workspace.yaml", "dagster.yaml", ".gitignore", "README.md"} <= made
+    assert f"cd '{tmp_path}/new folder'" in said
+    assert "soundlink-assets doctor" in said
+
+
+def test_the_workspace_is_that_of_the_repository() -> None:
+    theirs = (REPOSITORY / "workspace.yaml").read_text(encoding="utf-8")
+
+    assert yaml.safe_load(WORKSPACE_YAML) == yaml.safe_load(theirs)
+
+
+def test_only_the_owner_reads_the_file_that_will_hold_the_key(tmp_path: Path) -> None:
+    run_init(tmp_path)
+
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+    assert ".env" in GITIGNORE.splitlines()
+
+
+def test_every_setting_is_in_the_env_file_at_its_default(tmp_path: Path) -> None:
+    text = env_file(tmp_path)
+    written = tmp_path / "all.env"
+    written.write_text(text.replace("# SOUNDLINK_", "SOUNDLINK_"), encoding="utf-8")
+    values = {name: value for name, value in dotenv_values(written).items() if value is not None}
+
+    assert {variable_of(field) for field in Settings.model_fields} < set(values)
+    assert unknown_variables(values) == []
+    given = {field: values[variable_of(field)] for field in Settings.model_fields}
+    del given["api_key"]
+    assert load_settings(**given) == load_settings()
+
+
+def test_every_setting_is_explained_in_the_env_file(tmp_path: Path) -> None:
+    text = " ".join(env_file(tmp_path).replace("\n# ", " ").split())
+
+    for field in Settings.model_fields.values():
+        assert " ".join((field.description or "").split()) in text
+
+
+def test_only_the_key_and_the_home_are_set(tmp_path: Path) -> None:
+    run_init(tmp_path)
+
+    assert dotenv_values(tmp_path / ".env") == {
+        "SOUNDLINK_API_KEY": "",
+        "DAGSTER_HOME": str(tmp_path),
+    }
+
+
+@pytest.mark.parametrize("name", ["it's mine", "back\\slash", "a $HOME #1", 'qu"oted', "Ünïcode"])
+def test_any_folder_name_survives_in_the_env_file(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "named.env"
+    path.write_text(env_file(tmp_path / name), encoding="utf-8")
+
+    assert dotenv_values(path)["DAGSTER_HOME"] == str(tmp_path / name)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SOUNDLINK_API_KEY=sk_mine\n", encoding="utf-8")
+
+    result = CliRunner().invoke(app, ["init", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert ".env" in result.stderr
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == "SOUNDLINK_API_KEY=sk_mine\n"
+    assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+def test_dagster_itself_loads_the_definitions_in_that_folder(tmp_path: Path) -> None:
+    run_init(tmp_path)
+
+    validated = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert validated.returncode == 0, validated.stderr
+    assert "soundlink_assets" in validated.stderr + validated.stdout
