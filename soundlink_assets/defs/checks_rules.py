@@ -1,0 +1,102 @@
+"""The contract's rules as checks: one for each rule of an export, and `row_loss` beside them.
+
+A rule that is added to an export becomes a check here by itself. How a rule is evaluated is in
+`contract.evaluation`, how a verdict is worded in `checks_findings`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from soundlink_assets.contract.export import Export
+from soundlink_assets.contract.rules import Rule, SumIdentity
+from soundlink_assets.contract.window import Window
+from soundlink_assets.defs.catalogue import asset_key
+from soundlink_assets.defs.checks_findings import rows_by_day, verdicts_of
+from soundlink_assets.defs.checks_loss import ROW_LOSS, row_loss
+from soundlink_assets.defs.checks_stored import StoredCheck, checks_step
+from soundlink_assets.defs.checks_verdicts import Verdicts, check_spec
+from soundlink_assets.warehouse.companions import cells_table
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CONSTANTS = ("provider", "account_id")
+"""Key columns that hardly ever differ: they stand last in the list of offenders."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredExport:
+    """The stored rows of an export for a window, their cells, and what the cells held before.
+
+    `superseded` are the rows that the newest write of each cell changed or withdrew.
+    """
+
+    export: Export
+    rows: "pl.DataFrame"
+    cells: "pl.DataFrame"
+    superseded: "pl.DataFrame"
+
+
+def export_checks(
+    export: Export, partitions: dg.PartitionsDefinition[str], warehouse: str
+) -> dg.AssetChecksDefinition:
+    """The step that checks the stored rows of an export."""
+    asset = asset_key(export.table)
+    rules = [
+        StoredCheck(
+            check_spec(
+                asset,
+                rule.name,
+                rule.description,
+                partitions,
+                blocking=isinstance(rule, SumIdentity) and rule.blocking,
+            ),
+            partial(_judge_rule, rule),
+        )
+        for rule in export.rules
+    ]
+    loss = StoredCheck(check_spec(asset, "row_loss", ROW_LOSS, partitions), _judge_loss)
+    return checks_step(
+        export.table,
+        cells_table(export.table),
+        [*rules, loss],
+        warehouse,
+        partial(_read, export),
+    )
+
+
+def shown_key(export: Export) -> tuple[str, ...]:
+    """The key of a row, with the campaign's name, in the order that a reader looks for."""
+    key = [name for name in export.rows.key if name not in CONSTANTS]
+    return (*key, "campaign_name", *CONSTANTS)
+
+
+def _judge_rule(rule: Rule, stored: StoredExport, days: Sequence[date]) -> Verdicts:
+    from soundlink_assets.contract.evaluation import FINDINGS, violations
+
+    shown = shown_key(stored.export)
+    found = violations(stored.rows, rule, shown)
+    in_order = found.select("report_date", *FINDINGS, *shown[1:])
+    return verdicts_of(in_order, rows_by_day(stored.rows, days), stored.export.rows.key)
+
+
+def _judge_loss(stored: StoredExport, days: Sequence[date]) -> Verdicts:
+    return row_loss(stored.export, stored.rows, stored.cells, stored.superseded, days)
+
+
+def _read(export: Export, warehouse: str, window: Window) -> StoredExport:
+    from soundlink_assets.warehouse.connection import connect
+    from soundlink_assets.warehouse.reading import load_cells, load_last_superseded, load_table
+
+    with connect(warehouse, read_only=True, purpose="checks") as connection:
+        return StoredExport(
+            export=export,
+            rows=load_table(connection, export.table, window),
+            cells=load_cells(connection, export.table, window),
+            superseded=load_last_superseded(connection, export.table, window),
+        )
