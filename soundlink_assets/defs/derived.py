@@ -9,7 +9,11 @@ import dagster as dg
 from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
 from soundlink_assets.defs.catalogue import KINDS, OWNERS, asset_key, asset_metadata
 from soundlink_assets.defs.partitions import RUN_LENGTH, window_of
-from soundlink_assets.metrics.tables import COUNTRY_EFFICIENCY, SPILLOVER_SHARE
+from soundlink_assets.metrics.tables import (
+    COUNTRY_EFFICIENCY,
+    PLAYLIST_TRACK_SHARE,
+    SPILLOVER_SHARE,
+)
 from soundlink_assets.tables import Table
 from soundlink_assets.warehouse.types import StoredDays
 
@@ -37,9 +41,16 @@ def _spillover_share(stored: StoredDays) -> Any:
     return spillover_share(stored.rows, stored.cells)
 
 
+def _playlist_track_share(stored: StoredDays) -> Any:
+    from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+
+    return playlist_track_share(stored.rows, stored.cells)
+
+
 DERIVATIONS = (
     Derivation(COUNTRY_EFFICIENCY, CAMPAIGN_COUNTRY_DAILY, _country_efficiency),
     Derivation(SPILLOVER_SHARE, CAMPAIGN_ENGAGEMENT_DAILY, _spillover_share),
+    Derivation(PLAYLIST_TRACK_SHARE, CAMPAIGN_ENGAGEMENT_DAILY, _playlist_track_share),
 )
 
 
