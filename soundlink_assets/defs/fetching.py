@@ -5,7 +5,7 @@ cells as they were, is decided by the client's errors.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ from soundlink_assets.contract.export import Export
 from soundlink_assets.contract.window import Window, settled_whatever_the_batch_at, settles_at
 
 if TYPE_CHECKING:
-    from soundlink_assets.api import Delivery, FailedDelivery, SoundlinkClient
+    from soundlink_assets.api import Delivery, FailedDelivery
+    from soundlink_assets.defs.soundlink_api import SoundlinkApi
     from soundlink_assets.warehouse.types import Deliveries
 
 PROGRESS_EVERY_SECONDS = 10.0
@@ -24,22 +25,23 @@ PROGRESS_EVERY_SECONDS = 10.0
 class Fetched:
     """What the campaigns delivered: the spooled rows, and what there is to say about them.
 
-    `fetched_at` is the moment of the earliest request, so what it implies holds for all rows.
+    `fetched_at` is when the fetch began: every request was sent at or after it, so what it implies
+    holds for all rows, and for the lack of any when no campaign was asked.
     """
 
     deliveries: "Deliveries"
     asked: int
+    fetched_at: datetime
     delivered: set[str] = field(default_factory=set)
     failed: list["FailedDelivery"] = field(default_factory=list)
     unexpected_fields: set[str] = field(default_factory=set)
     merged_duplicates: int = 0
     unverified_row_counts: int = 0
-    fetched_at: datetime | None = None
     oldest_exported_at: dict[date, datetime] = field(default_factory=dict)
 
     def is_settled(self, day: date) -> bool:
         """Whether what was fetched of `day` is final: fetched and exported after it settled."""
-        if self.fetched_at is None or self.failed:
+        if self.failed:
             return False
         if self.fetched_at >= settled_whatever_the_batch_at(day):
             return True
@@ -57,7 +59,6 @@ class Fetched:
         self.unexpected_fields.update(delivery.extra_fields)
         self.merged_duplicates += delivery.merged_duplicates
         self.unverified_row_counts += not delivery.row_count_header_seen
-        self.fetched_at = min(self.fetched_at or delivery.fetched_at, delivery.fetched_at)
         oldest = delivery.frame.group_by("report_date").agg(pl.col("exported_at").min())
         for day, exported_at in oldest.iter_rows():
             self.oldest_exported_at[day] = min(
@@ -66,13 +67,9 @@ class Fetched:
 
 
 def fetch(
-    export: Export,
-    window: Window,
-    campaign_ids: Sequence[str],
-    client: "SoundlinkClient",
-    say: Callable[[str], None],
+    export: Export, window: Window, api: "SoundlinkApi", say: Callable[[str], None]
 ) -> Fetched:
-    """Fetch one export of the campaigns for the window.
+    """Fetch one export of every campaign for the window.
 
     Raises the client's error if it stops the run; a campaign that failed is in `failed`.
     The spool is the caller's to close; the warehouse does so after it has written it.
@@ -80,10 +77,13 @@ def fetch(
     from soundlink_assets.api import FailedDelivery
     from soundlink_assets.warehouse.types import Deliveries
 
-    fetched = Fetched(deliveries=Deliveries(export.table, window), asked=len(campaign_ids))
+    campaign_ids = api.campaign_ids(window)
+    fetched = Fetched(
+        Deliveries(export.table, window), asked=len(campaign_ids), fetched_at=api.clock()
+    )
     progress = _Progress(export.name, window, len(campaign_ids), say)
     try:
-        for result in client.deliveries(export, campaign_ids, window):
+        for result in api.client.deliveries(export, campaign_ids, window):
             if isinstance(result, FailedDelivery):
                 fetched.failed.append(result)
                 say(f"{export.name}: {result.error}")

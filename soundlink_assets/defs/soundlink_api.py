@@ -1,12 +1,13 @@
 """The Soundlink API as a Dagster resource: one client and one campaign list a run."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from soundlink_assets.clock import Clock
 from soundlink_assets.contract.window import Window
 from soundlink_assets.settings import Settings, SettingsError
 
@@ -24,8 +25,9 @@ class SoundlinkApi:
     The client is made when it is first used, so that a run which needs no request needs no key.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
+        self.clock = clock
         self.listed_at: datetime | None = None
 
     @cached_property
@@ -34,7 +36,7 @@ class SoundlinkApi:
         from soundlink_assets.api import SoundlinkClient
 
         try:
-            return SoundlinkClient.from_settings(self.settings)
+            return SoundlinkClient.from_settings(self.settings, self.clock)
         except SettingsError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
 
@@ -46,7 +48,7 @@ class SoundlinkApi:
         from soundlink_assets.contract.campaigns import CAMPAIGNS
         from soundlink_assets.contract.schemas import empty_frame
 
-        self.listed_at = datetime.now(UTC)
+        self.listed_at = self.clock()
         if not self.settings.campaign_ids:
             return self.client.campaigns()
         listed = empty_frame(CAMPAIGNS).drop("ingested_at", "run_id")
@@ -67,11 +69,11 @@ class SoundlinkApi:
             self.client.close()
 
 
-def soundlink_api_resource(settings: Settings) -> dg.ResourceDefinition:
+def soundlink_api_resource(settings: Settings, clock: Clock) -> dg.ResourceDefinition:
     """The resource; its settings stay in a closure, so that no key can appear in a config."""
 
     def open_api(_context: dg.InitResourceContext) -> Iterator[SoundlinkApi]:
-        api = SoundlinkApi(settings)
+        api = SoundlinkApi(settings, clock)
         try:
             yield api
         finally:

@@ -4,7 +4,7 @@ The client's connection is lock, connection and transaction together; the stock 
 nothing, because what is replaced depends on the type that is written.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -20,6 +20,7 @@ from dagster._core.storage.db_io_manager import (
 )
 from typing_extensions import override
 
+from soundlink_assets.clock import Clock
 from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
 from soundlink_assets.warehouse.companions import EXPORTED_AT
@@ -34,7 +35,6 @@ from soundlink_assets.warehouse.writing import (
     row_count,
 )
 
-Clock = Callable[[], datetime]
 Context = dg.OutputContext | dg.InputContext
 Connection = duckdb.DuckDBPyConnection
 

@@ -1,22 +1,18 @@
 """The IO manager as the definitions see it: light until a run uses it."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 import dagster as dg
 
+from soundlink_assets.clock import Clock, utc_now
 from soundlink_assets.tables import Table
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def warehouse_io_manager(
     warehouse: str,
     tables: Sequence[Table],
     *,
-    clock: Callable[[], datetime] = _utc_now,
+    clock: Clock = utc_now,
 ) -> dg.IOManagerDefinition:
     """The IO manager that stores assets as the tables of their keys.
 

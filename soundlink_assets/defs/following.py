@@ -1,0 +1,41 @@
+"""How derived assets follow their sources by themselves, for any day, whoever fetched it."""
+
+from typing import Any
+
+import dagster as dg
+
+SENSOR_NAME = "derived_assets_sensor"
+LOOK_EVERY_SECONDS = 30
+
+
+def follows_its_sources() -> dg.AutomationCondition[Any]:
+    """Due when a source was updated since the asset was, once all sources are there and at rest.
+
+    Dagster's `eager` looks at the newest partition alone, so its parts are put together without
+    that limit. A run that contains source and asset is not followed: the asset is in progress while
+    the run goes on, and updated when it ends. If such a run dies in between, the asset is followed
+    up. A source whose blocking check failed is not.
+    """
+    updated = dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.newly_updated() | dg.AutomationCondition.will_be_requested()
+    ).with_label("any source updated")
+    return (
+        updated.since_last_handled()
+        & ~dg.AutomationCondition.any_deps_missing()
+        & ~dg.AutomationCondition.any_deps_in_progress()
+        & ~dg.AutomationCondition.in_progress()
+        & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    ).with_label("follows its sources")
+
+
+def derived_assets_sensor(*, running: bool) -> dg.AutomationConditionSensorDefinition:
+    """Evaluates the condition of every asset that has one."""
+    status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+    return dg.AutomationConditionSensorDefinition(
+        SENSOR_NAME,
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=LOOK_EVERY_SECONDS,
+        default_status=status,
+        description="Computes derived assets again when one of their sources was materialised "
+        "without them, for any day.",
+    )
