@@ -1,0 +1,82 @@
+"""The unpartitioned assets over all days: a scorecard of each campaign and of its countries."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from soundlink_assets.clock import Clock
+from soundlink_assets.defs.catalogue import KINDS, OWNERS, asset_key, asset_metadata
+from soundlink_assets.defs.derived import GROUP
+from soundlink_assets.metrics.tables import (
+    CAMPAIGN_SCORECARD,
+    COUNTRY_EFFICIENCY,
+    COUNTRY_SCORECARD,
+    SPILLOVER_SHARE,
+)
+from soundlink_assets.tables import Table
+
+Compute = Callable[[Any, Any, date], Any]
+"""`country_efficiency` and `spillover_share` of all days, and the last day to count."""
+
+
+def scorecard_assets(clock: Clock) -> list[dg.AssetsDefinition]:
+    """Both scorecards."""
+    return [
+        _scorecard_asset(CAMPAIGN_SCORECARD, _campaign_scorecard, clock),
+        _scorecard_asset(COUNTRY_SCORECARD, _country_scorecard, clock),
+    ]
+
+
+def _campaign_scorecard(efficiency: Any, spillover: Any, as_of: date) -> Any:
+    from soundlink_assets.metrics.scorecards import campaign_scorecard
+
+    return campaign_scorecard(efficiency, spillover, as_of)
+
+
+def _country_scorecard(efficiency: Any, spillover: Any, as_of: date) -> Any:
+    from soundlink_assets.metrics.scorecards import country_scorecard
+
+    return country_scorecard(efficiency, spillover, as_of)
+
+
+def last_closed_day(clock: Clock) -> date:
+    """Yesterday in UTC: the last day that has a partition."""
+    return clock().date() - timedelta(days=1)
+
+
+def follows_any_day() -> dg.AutomationCondition[dg.AssetKey]:
+    """Due when any day of a source was updated since, once no day of a source is in progress.
+
+    Other than for daily assets, days that are missing do not matter: few warehouses hold them all.
+    """
+    updated = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
+    return (
+        updated.with_label("any day of a source updated").since_last_handled()
+        & ~dg.AutomationCondition.any_deps_in_progress()
+        & ~dg.AutomationCondition.in_progress()
+        & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    ).with_label("follows any day of its sources")
+
+
+def _scorecard_asset(table: Table, compute: Compute, clock: Clock) -> dg.AssetsDefinition:
+    sources = (COUNTRY_EFFICIENCY, SPILLOVER_SHARE)
+
+    @dg.asset(
+        key=asset_key(table),
+        ins={
+            "efficiency": dg.AssetIn(asset_key(COUNTRY_EFFICIENCY)),
+            "spillover": dg.AssetIn(asset_key(SPILLOVER_SHARE)),
+        },
+        description=f"{table.description} Grain: {table.grain}.",
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds=KINDS,
+        metadata=asset_metadata(table, sources={source.name: source for source in sources}),
+        automation_condition=follows_any_day(),
+    )
+    def scorecard(efficiency: Any, spillover: Any) -> Any:
+        return compute(efficiency, spillover, last_closed_day(clock))
+
+    return scorecard
