@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from soundlink_assets.cli.runs import RunOutcome
     from soundlink_assets.contract.window import Window
 
-COUNTRIES = """
+FEW_LISTENERS = 30
+"""Below this, the cost of a listener is mostly chance; such countries come last."""
+
+COUNTRIES = f"""
 with countries as (
     select country_code, currency,
            sum(spend_media) as spend, sum(listeners) as listeners, sum(followers) as followers
@@ -25,7 +28,7 @@ select country_code, currency, spend, listeners, followers,
          / nullif(spend::double / nullif(sum(spend) over (partition by currency), 0), 0)
          as efficiency_index
 from countries
-order by cost_per_listener nulls last, country_code
+order by listeners < {FEW_LISTENERS}, cost_per_listener nulls last, country_code
 """
 
 NONE = "-"
@@ -82,10 +85,15 @@ def print_countries(console: "Console", warehouse: str, window: "Window") -> Non
             f"{followers:,}",
             _number(cost, 3),
             _number(index, 2),
+            style="dim" if listeners < FEW_LISTENERS else "",
         )
     console.print()
     console.print(table)
-    console.print("index above 1: listeners come cheaper here than on average", style="dim")
+    console.print(
+        "index above 1: listeners come cheaper here than on average; "
+        f"dim: fewer than {FEW_LISTENERS} listeners, too few to tell",
+        style="dim",
+    )
 
 
 def print_spillover(console: "Console", warehouse: str, window: "Window") -> None:
