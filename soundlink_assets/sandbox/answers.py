@@ -7,6 +7,7 @@ cannot.
 import asyncio
 import gzip
 import json
+import math
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -30,10 +31,10 @@ _PROBLEMS: dict[Fault, Problem] = {
     Fault.NOT_FOUND: problems.NOT_FOUND,
     Fault.INVALID_QUERY_PARAMETER: problems.invalid_parameter("startDate", "not accepted"),
     Fault.INVALID_DATE_RANGE: problems.invalid_date_range("The date range is not accepted."),
-    Fault.UNKNOWN_CLIENT_ERROR: Problem(409, "campaign_is_resting", "Try a walk."),
+    Fault.UNKNOWN_CLIENT_ERROR: Problem(409, "campaign_busy", "Not possible right now."),
     Fault.RATE_LIMITED_SILENTLY: Problem(429, "rate_limit_exceeded", "Too many requests."),
     Fault.INTERNAL_ERROR: problems.INTERNAL_ERROR,
-    Fault.UNKNOWN_SERVER_ERROR: Problem(503, "service_overwhelmed", "Come back later."),
+    Fault.UNKNOWN_SERVER_ERROR: Problem(503, "service_unavailable", "Not available right now."),
 }
 
 INSTEAD = frozenset(
@@ -56,8 +57,8 @@ JSON = "application/json"
 class Answer:
     """One answer.
 
-    `pause_seconds` lie in the middle of the body. The connection is reset before anything is sent
-    with `dropped_after` 0, after that fraction of the body otherwise.
+    `pause_seconds` lie in the middle of the body. With `dropped_after` the connection is lost after
+    that fraction of the body; with 0 before anything is sent.
     """
 
     status: int
@@ -69,7 +70,7 @@ class Answer:
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer, as far as it gets."""
         if self.dropped_after == 0:
-            _reset(receive)
+            _transport(receive).abort()
             return
         headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
@@ -84,8 +85,7 @@ class Answer:
                 piece = piece[cut:]
             await _send_more(send, piece)
         if self.dropped_after is not None:
-            await asyncio.sleep(0.05)
-            _reset(receive)
+            _transport(receive).close()
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -94,12 +94,13 @@ async def _send_more(send: Send, piece: bytes) -> None:
     await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
-def _reset(receive: Receive) -> None:
-    """Reset the connection. ASGI has no word for it, so uvicorn's own transport is used."""
+def _transport(receive: Receive) -> asyncio.Transport:
+    """The connection. ASGI has no word for dropping it, so uvicorn's own transport is used."""
     cycle = getattr(receive, "__self__", None)
-    if cycle is None:
+    transport: asyncio.Transport | None = getattr(cycle, "transport", None)
+    if transport is None:
         raise RuntimeError("a connection can be dropped only when uvicorn serves the sandbox")
-    cycle.transport.abort()
+    return transport
 
 
 def data_answer(data: object) -> Answer:
@@ -134,18 +135,16 @@ def _meta() -> str:
 
 def answer_instead(planned: PlannedFault) -> Answer:
     """The answer that a fault of `INSTEAD` gives."""
-    options = planned.options
     match planned.fault:
         case Fault.RATE_LIMITED:
-            return problem_answer(problems.rate_limited(int(options.get("seconds", 1))))
+            return problem_answer(problems.rate_limited(math.ceil(planned.seconds)))
         case Fault.BAD_GATEWAY:
             page = b"<html><head><title>502 Bad Gateway</title></head><body></body></html>\r\n"
             return Answer(status=502, headers={"content-type": "text/html"}, body=page)
         case Fault.GATEWAY_TIMEOUT:
             return Answer(status=504)
         case Fault.REDIRECT:
-            location = str(options.get("location", "https://elsewhere.invalid/v1/"))
-            return Answer(status=307, headers={"location": location})
+            return Answer(status=307, headers={"location": planned.location})
         case Fault.DROPPED_CONNECTION:
             return Answer(status=0, dropped_after=0)
         case fault:
@@ -166,7 +165,7 @@ def spoil_on_the_way(answer: Answer, planned: PlannedFault) -> Answer:
         case Fault.CUT_JSON:
             return replace(answer, body=answer.body[: len(answer.body) // 2])
         case Fault.SLOW_BODY:
-            return replace(answer, pause_seconds=float(planned.options.get("seconds", 1)))
+            return replace(answer, pause_seconds=planned.seconds)
         case Fault.DROPPED_BODY:
             return replace(answer, dropped_after=0.6)
         case Fault.GZIP:

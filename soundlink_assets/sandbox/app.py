@@ -27,7 +27,6 @@ from soundlink_assets.sandbox.requests_log import ServedRequest
 from soundlink_assets.sandbox.routes import READ_ROUTES, Handler
 from soundlink_assets.sandbox.state import Sandbox
 
-_DELAYS = frozenset({Fault.LATENCY})
 _WORTH_COMPRESSING = 500
 
 
@@ -56,9 +55,9 @@ def _serving(sandbox: Sandbox, handler: Handler) -> ASGIApp:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             call = Call(sandbox, Request(scope), sandbox.now())
             moment = time.monotonic()
-            delay = call.take(_DELAYS)
+            delay = call.take(lambda planned: planned.fault is Fault.LATENCY)
             if delay is not None:
-                await asyncio.sleep(float(delay.options.get("seconds", 1)))
+                await asyncio.sleep(delay.seconds)
             answer = _answer(call, handler, moment)
             sandbox.record(_served(call, answer, moment))
             await answer(scope, receive, send)
@@ -67,14 +66,15 @@ def _serving(sandbox: Sandbox, handler: Handler) -> ASGIApp:
 
 
 def _answer(call: Call, handler: Handler, moment: float) -> Answer:
-    instead = call.take(INSTEAD)
+    instead = call.take(lambda planned: planned.fault in INSTEAD)
     if instead is not None:
         return answer_instead(instead)
     try:
         answer = handler(call, call.access(moment))
     except RefusedError as error:
         return problem_answer(error.problem)
-    spoiled = call.take(faults_on_the_way(answer))
+    on_the_way = faults_on_the_way(answer)
+    spoiled = call.take(lambda planned: planned.fault in on_the_way)
     if spoiled is not None:
         answer = spoil_on_the_way(answer, spoiled)
     accepted = call.request.headers.get("accept-encoding", "")

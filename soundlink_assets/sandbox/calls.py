@@ -1,6 +1,6 @@
 """One request on its way through the sandbox."""
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from soundlink_assets.sandbox import problems
 from soundlink_assets.sandbox.campaigns import Campaign
-from soundlink_assets.sandbox.faults import Fault, PlannedFault
+from soundlink_assets.sandbox.faults import PlannedFault
 from soundlink_assets.sandbox.keys import Access, authenticate
 from soundlink_assets.sandbox.problems import RefusedError
 from soundlink_assets.sandbox.state import Sandbox
@@ -45,9 +45,9 @@ class Call:
             raise RefusedError(problems.CAMPAIGN_NOT_FOUND)
         return campaign
 
-    def take(self, possible: Collection[Fault]) -> PlannedFault | None:
-        """The planned fault that this answer meets, out of those that it can show."""
-        planned = self.sandbox.faults.take(self.request.url.path, possible)
+    def take(self, can_show: Callable[[PlannedFault], bool]) -> PlannedFault | None:
+        """The planned fault that this answer meets, if it can show one."""
+        planned = self.sandbox.faults.take(self.request.url.path, can_show)
         if planned is not None:
             self.met.append(planned.fault.value)
         return planned

@@ -12,30 +12,38 @@ from soundlink_assets.sandbox.geography import Country
 TAIL_DAYS = 120
 """Engagement after a campaign's end is followed for this long; it has faded away by then."""
 
-RENEWAL_STATUS_DAYS = 1
+LATE_ATTRIBUTION_DAYS = 4
+"""Clicks count for seven days: for some days after the last spend, listeners still arrive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """A track that the campaign's listeners play; `share` is its part of all their plays."""
+    """A track that the campaign's listeners play; `share` is its part of all their plays.
+
+    `is_promoted` is the target itself. `is_spillover` is another recording of the artist: how much
+    it is played differs from country to country.
+    """
 
     spotify_id: str
     isrc: str | None
     name: str
     share: float
     is_promoted: bool = False
+    is_spillover: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
     """A country that the campaign spends in.
 
-    `spend_share` of its spend, at `listener_cost` USD of media spend per listener.
+    `spend_share` of its spend, at `listener_cost` USD of media spend per listener; `curiosity` is
+    how much more (or less) people there play the artist's other tracks.
     """
 
     country: Country
     spend_share: float
     listener_cost: float
+    curiosity: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,7 @@ class Campaign:
     pause_days: int
     daily_budget_cents: int
     markets: tuple[Market, ...]
-    strays: tuple[Market, ...]
+    strays: tuple[Country, ...]
     tracks: tuple[Track, ...]
 
     def status_on(self, day: date) -> str:
@@ -120,7 +128,3 @@ class Campaign:
             turn = self.last_day + timedelta(days=1)
         changed = datetime(turn.year, turn.month, turn.day, 0, 5, tzinfo=now.tzinfo)
         return changed if self.created_at <= changed <= now else self.created_at
-
-
-LATE_ATTRIBUTION_DAYS = 4
-"""Clicks count for seven days: for some days after the last spend, listeners still arrive."""

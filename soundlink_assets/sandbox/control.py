@@ -5,17 +5,17 @@ They are not part of the provider's API. `docs/sandbox.md` shows how they are us
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from json import JSONDecodeError
 from typing import Any
 
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from soundlink_assets.sandbox.answers import Answer, control_answer
-from soundlink_assets.sandbox.faults import Fault
+from soundlink_assets.sandbox.faults import Fault, PlannedFault
 from soundlink_assets.sandbox.keys import Key
-from soundlink_assets.sandbox.state import Sandbox, describe
+from soundlink_assets.sandbox.state import Sandbox
 
 _Control = Callable[[Sandbox, Request], Awaitable[Answer]]
 
@@ -57,18 +57,20 @@ async def _set_clock(sandbox: Sandbox, request: Request) -> Answer:
 
 
 async def _list_faults(sandbox: Sandbox, _request: Request) -> Answer:
-    pending = describe(sandbox.faults.pending())
-    return control_answer(200, {"pending": pending, "known": [fault.value for fault in Fault]})
+    known = {fault.value: fault.meaning for fault in Fault}
+    return control_answer(200, {"pending": _pending(sandbox), "known": known})
 
 
 async def _plan_fault(sandbox: Sandbox, request: Request) -> Answer:
-    given = await _json_object(request)
-    unnamed = {"path", "fault"} - given.keys()
-    if unnamed:
-        raise ValueError('give "path" (a pattern such as "*/export") and "fault" (its name)')
-    path, fault = str(given.pop("path")), str(given.pop("fault"))
-    sandbox.fail(path, fault, **given)
-    return control_answer(201, {"pending": describe(sandbox.faults.pending())})
+    sandbox.faults.add(PlannedFault(**await _json_object(request)))
+    return control_answer(201, {"pending": _pending(sandbox)})
+
+
+def _pending(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return [
+        planned.model_dump(mode="json", exclude_defaults=True)
+        for planned in sandbox.faults.pending()
+    ]
 
 
 async def _clear_faults(sandbox: Sandbox, _request: Request) -> Answer:
@@ -128,8 +130,17 @@ def _controlling(sandbox: Sandbox, control: _Control) -> ASGIApp:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             try:
                 answer = await control(sandbox, Request(scope, receive))
-            except (ValueError, TypeError, JSONDecodeError) as error:
+            except ValidationError as error:
+                answer = control_answer(400, {"error": _explained(error)})
+            except (ValueError, TypeError) as error:
                 answer = control_answer(400, {"error": str(error)})
             await answer(scope, receive, send)
 
     return Controlling()
+
+
+def _explained(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_url=False)
+    )

@@ -35,24 +35,19 @@ def engagement_lines(seed: int, campaign: Campaign, day: date, stage: Stage) -> 
             for track in campaign.tracks
             if market.country.code in home and track.is_promoted
         ]
-    new_pace, returning_pace = _paces(campaign, day)
+    paces = _paces(campaign, day)
     draw = draws.generator(seed, campaign.campaign_id, "engagement", day)
     positions = _positions(seed, campaign, day, stage)
     lines = []
     for market in campaign.markets:
-        per_day = campaign.daily_budget_cents / 100 * _MEDIA_SHARE * market.spend_share
-        people = per_day / market.listener_cost * draw.uniform(0.85, 1.15)
+        budget = campaign.daily_budget_cents / 100 * _MEDIA_SHARE * market.spend_share
+        people = budget / market.listener_cost * draw.uniform(0.85, 1.15)
         for track in campaign.tracks:
             chances = [draw.random() for _ in range(8)]
             if not _is_reported(track, stage, chances[0], chances[1]):
                 continue
-            figures = _figures(
-                people * track.share * new_pace,
-                people * track.share * returning_pace,
-                market.country.plays,
-                stage,
-                chances,
-            )
+            expected = people * track.share * (market.curiosity if track.is_spillover else 1.0)
+            figures = _figures(expected, paces, market.country.plays, stage, chances)
             is_home = track.is_promoted and market.country.code in home and status == "active"
             if figures[0] + figures[1] or is_home:
                 position = positions.get(track.spotify_id)
@@ -86,15 +81,15 @@ def _is_reported(track: Track, stage: Stage, chance: float, delay: float) -> boo
 
 
 def _figures(
-    new_expected: float,
-    returning_expected: float,
+    expected: float,
+    paces: tuple[float, float],
     plays: float,
     stage: Stage,
     chances: list[float],
 ) -> tuple[int, int, int, int]:
     """New and returning listeners, and the streams of both, as far as they are reported."""
-    new = int(new_expected * (0.8 + 0.4 * chances[2]) + chances[3])
-    returning = int(returning_expected * (0.8 + 0.4 * chances[4]) + chances[5])
+    new = int(expected * paces[0] * (0.8 + 0.4 * chances[2]) + chances[3])
+    returning = int(expected * paces[1] * (0.8 + 0.4 * chances[4]) + chances[5])
     new_streams = new + int(new * (plays - 1) * (0.8 + 0.4 * chances[6]) + chances[7])
     returning_streams = returning + int(returning * plays * 0.7 + chances[6])
     seen_new = stage.seen(new, chances[2])

@@ -7,15 +7,15 @@ first weeks).
 """
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from soundlink_assets.contract.engagement import CATALOG, PLAYLIST
-from soundlink_assets.sandbox import draws, names
+from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.campaigns import Campaign, Market, Track
 from soundlink_assets.sandbox.config import SandboxConfig
-from soundlink_assets.sandbox.geography import COUNTRIES
+from soundlink_assets.sandbox.geography import COUNTRIES, Country
+from soundlink_assets.sandbox.names import NameBook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,10 @@ class _Kind:
     pause_days: int = 0
     budget: int
     countries: tuple[str, ...]
+
+    @property
+    def is_playlist(self) -> bool:
+        return self.target_type == "playlist"
 
 
 _KINDS = (
@@ -96,147 +100,135 @@ _KINDS = (
     ),
 )
 
+_SCHEDULED_AHEAD = 42
+"""Days from the creation of a campaign that is still to start to its first day."""
+
+_OFFICE_OPENS = time(9)
+
 
 def campaigns_of(config: SandboxConfig, anchor: date, account_id: str) -> tuple[Campaign, ...]:
     """The campaigns of one organisation, oldest first."""
-    artists = names.artist_names(draws.generator(config.seed, account_id, "artists"))
+    names = NameBook(draws.generator(config.seed, account_id, "names"))
     campaigns = [
-        _campaign(config, anchor, account_id, index, artists)
+        _campaign(config, anchor, account_id, index, names)
         for index in range(config.campaign_count)
     ]
     return tuple(sorted(campaigns, key=lambda campaign: campaign.created_at))
 
 
 def _campaign(
-    config: SandboxConfig, anchor: date, account_id: str, index: int, artists: Iterator[str]
+    config: SandboxConfig, anchor: date, account_id: str, index: int, names: NameBook
 ) -> Campaign:
     kind = _KINDS[index % len(_KINDS)]
+    is_repeat = index >= len(_KINDS)
     key = (config.seed, account_id, index)
     draw = draws.generator(*key, "campaign")
-    repeat = index // len(_KINDS)
-    first_day = anchor + timedelta(
-        days=(kind.start if kind.start is not None else -config.history_days)
-        - (repeat and draw.randrange(1, 20))
-    )
-    created = first_day - timedelta(days=42 if (kind.start or 0) > 0 else draw.randrange(1, 6))
-    titles = names.track_titles(draw, 24)
-    is_playlist = kind.target_type == "playlist"
+    start = -config.history_days if kind.start is None else kind.start
+    first_day = anchor + timedelta(days=start - (draw.randrange(1, 20) if is_repeat else 0))
+    created = first_day - timedelta(days=_SCHEDULED_AHEAD if start > 0 else draw.randrange(1, 6))
     tracks = (
-        _playlist_tracks(key, draw, titles, kind)
-        if is_playlist
-        else _catalog_tracks(key, draw, titles, kind)
+        _playlist(key, draw, names, kind) if kind.is_playlist else _catalog(key, draw, names, kind)
     )
     promoted = next((track for track in tracks if track.is_promoted), None)
-    subject = names.playlist_name(draw) if is_playlist else titles[0]
-    markets = _markets(key, draw, kind.countries)
-    budget = round(
-        kind.budget * config.daily_budget_factor * (draw.uniform(0.6, 1.8) if repeat else 1)
-    )
+    target = promoted if kind.has_target_ids else None
+    subject = promoted.name if promoted else names.playlist()
+    markets = _markets(draw, kind.countries)
+    budget = kind.budget * config.daily_budget_factor * (draw.uniform(0.6, 1.8) if is_repeat else 1)
     return Campaign(
         campaign_id=draws.uuid(*key, "campaign"),
         account_id=account_id,
-        name=names.campaign_name(draw, subject),
+        name=names.campaign(subject),
         target_type=kind.target_type,
-        target_isrc=promoted.isrc
-        if promoted and kind.has_target_ids and kind.has_target_isrc
-        else None,
-        target_track_id=promoted.spotify_id if promoted and kind.has_target_ids else None,
-        target_playlist_id=draws.spotify_id(*key, "playlist") if is_playlist else None,
+        target_isrc=target.isrc if target and kind.has_target_isrc else None,
+        target_track_id=target.spotify_id if target else None,
+        target_playlist_id=draws.spotify_id(*key, "playlist") if kind.is_playlist else None,
         artist_id=draws.spotify_id(*key, "artist"),
-        artist_name=next(artists),
+        artist_name=names.artist(),
         promoted_title=subject,
-        context=PLAYLIST if is_playlist else CATALOG,
+        context=PLAYLIST if kind.is_playlist else CATALOG,
         result_type="follow" if kind.target_type else None,
-        created_at=datetime.combine(created, time(9), UTC)
+        created_at=datetime.combine(created, _OFFICE_OPENS, UTC)
         + timedelta(seconds=draw.randrange(8 * 3600)),
         first_day=first_day,
         last_day=None if kind.last is None else anchor + timedelta(days=kind.last),
         cycle_days=kind.cycle_days,
         pause_days=kind.pause_days,
-        daily_budget_cents=max(500, budget * 100),
+        daily_budget_cents=round(budget) * 100,
         markets=markets,
-        strays=_strays(draw, markets),
+        strays=_strays(draw, kind.countries),
         tracks=tuple(sorted(tracks, key=lambda track: track.spotify_id)),
     )
 
 
-def _markets(
-    key: tuple[object, ...], draw: random.Random, codes: tuple[str, ...]
-) -> tuple[Market, ...]:
+def _markets(draw: random.Random, codes: tuple[str, ...]) -> tuple[Market, ...]:
+    """The countries by code; what a listener costs there keeps its proportion everywhere."""
     pulls = {code: COUNTRIES[code].pull * draw.uniform(0.8, 1.25) for code in sorted(codes)}
-    whole = sum(pulls.values())
     price = draw.uniform(0.85, 1.2)
     return tuple(
         Market(
             country=COUNTRIES[code],
-            spend_share=pull / whole,
-            listener_cost=COUNTRIES[code].listener_cost
-            * price
-            * (0.92 + 0.16 * draws.unit(*key, "cost", code)),
+            spend_share=pull / sum(pulls.values()),
+            listener_cost=COUNTRIES[code].listener_cost * price * draw.uniform(0.94, 1.06),
+            curiosity=draw.uniform(0.84, 1.16),
         )
         for code, pull in pulls.items()
     )
 
 
-def _strays(draw: random.Random, markets: tuple[Market, ...]) -> tuple[Market, ...]:
-    taken = {market.country.code for market in markets}
-    free = [country for code, country in sorted(COUNTRIES.items()) if code not in taken]
-    return tuple(
-        Market(country=country, spend_share=0.01, listener_cost=country.listener_cost)
-        for country in draw.sample(free, 5)
-    )
+def _strays(draw: random.Random, codes: tuple[str, ...]) -> tuple[Country, ...]:
+    free = [country for code, country in sorted(COUNTRIES.items()) if code not in codes]
+    return tuple(draw.sample(free, 5))
 
 
-def _catalog_tracks(
-    key: tuple[object, ...], draw: random.Random, titles: list[str], kind: _Kind
+def _catalog(
+    key: tuple[object, ...], draw: random.Random, names: NameBook, kind: _Kind
 ) -> list[Track]:
     """The promoted track, perhaps the same recording once more, and the artist's other tracks."""
-    spillover = draw.uniform(0.24, 0.41)
+    spillover = draw.uniform(0.26, 0.38)
     twin_share = draw.uniform(0.05, 0.09) if kind.has_twin else 0.0
-    recording = draws.isrc(*key, 0)
-    tracks = [
+    weights = [1 / (rank + 1.5) for rank in range(draw.randrange(6, 11))]
+    titles = names.tracks(1 + len(weights))
+    promoted = Track(
+        spotify_id=draws.spotify_id(*key, 0),
+        isrc=draws.isrc(*key, 0),
+        name=titles[0],
+        share=1 - spillover - twin_share,
+        is_promoted=True,
+    )
+    twin = Track(
+        spotify_id=draws.spotify_id(*key, "twin"),
+        isrc=_hyphenated(promoted.isrc),
+        name=titles[0],
+        share=twin_share,
+    )
+    others = [
         Track(
-            spotify_id=draws.spotify_id(*key, 0),
-            isrc=recording,
-            name=titles[0],
-            share=1 - spillover - twin_share,
-            is_promoted=True,
+            spotify_id=draws.spotify_id(*key, rank),
+            isrc=None if len(weights) - rank < kind.unresolved_tracks else draws.isrc(*key, rank),
+            name=titles[rank],
+            share=spillover * weight / sum(weights),
+            is_spillover=True,
         )
+        for rank, weight in enumerate(weights, start=1)
     ]
-    if kind.has_twin:
-        tracks.append(
-            Track(
-                spotify_id=draws.spotify_id(*key, "twin"),
-                isrc=f"{recording[:2]}-{recording[2:5]}-{recording[5:7]}-{recording[7:]}",
-                name=titles[0],
-                share=twin_share,
-            )
-        )
-    others = draw.randrange(6, 11)
-    weights = [1 / (rank + 1.5) for rank in range(others)]
-    for rank, weight in enumerate(weights):
-        unresolved = others - rank <= kind.unresolved_tracks
-        tracks.append(
-            Track(
-                spotify_id=draws.spotify_id(*key, rank + 1),
-                isrc=None if unresolved else draws.isrc(*key, rank + 1),
-                name=titles[rank + 1],
-                share=spillover * weight / sum(weights),
-            )
-        )
-    return tracks
+    return [promoted, *([twin] if kind.has_twin else []), *others]
 
 
-def _playlist_tracks(
-    key: tuple[object, ...], draw: random.Random, titles: list[str], kind: _Kind
+def _hyphenated(isrc: str | None) -> str | None:
+    """The same ISRC as some sources write it: DE-XW6-25-00259."""
+    return isrc and f"{isrc[:2]}-{isrc[2:5]}-{isrc[5:7]}-{isrc[7:]}"
+
+
+def _playlist(
+    key: tuple[object, ...], draw: random.Random, names: NameBook, kind: _Kind
 ) -> list[Track]:
     """The tracks of a playlist; those near its top are played most."""
-    count = draw.randrange(12, 19)
-    weights = [1 / (rank + 3) for rank in range(count)]
+    weights = [1 / (rank + 3) for rank in range(draw.randrange(12, 19))]
+    titles = names.tracks(len(weights))
     return [
         Track(
             spotify_id=draws.spotify_id(*key, rank),
-            isrc=None if count - rank <= kind.unresolved_tracks else draws.isrc(*key, rank),
+            isrc=None if len(weights) - rank <= kind.unresolved_tracks else draws.isrc(*key, rank),
             name=titles[rank],
             share=weight / sum(weights),
         )

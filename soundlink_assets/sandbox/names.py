@@ -5,7 +5,7 @@ length and punctuation on purpose: letters beyond ASCII, quotes, commas, bracket
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _FIRST = (
     "Ilvy", "Tamsin", "Joren", "Odalis", "Bramwell", "Marisela", "Kestrin", "Solveigh", "Anouke",
@@ -14,77 +14,94 @@ _FIRST = (
 )  # fmt: skip
 _LAST = (
     "Quillfeather", "Vesterlund-Okoro", "Thistlemoor", "Aldercrane", "Bjørnegård", "Montesclaro",
-    "Harrowgate-Lee", "Pennywhistle", "Saltmarsh", "Van der Kolk-Ito", "Castrobello", "Winterbourne",
-    "Oyelaran-Voss", "Larkspurr", "Dunmaglass", "Świerkowa", "Firnhaber", "Olmedilla", "Brackenridge",
-    "Tumbleday", "Nakagome-Reed", "Vinterhavn",
+    "Harrowgate-Lee", "Pennywhistle", "Saltmarsh", "Van der Kolk-Ito", "Castrobello", "Larkspurr",
+    "Oyelaran-Voss", "Winterbourne", "Dunmaglass", "Świerkowa", "Firnhaber", "Olmedilla",
+    "Brackenridge", "Tumbleday", "Nakagome-Reed", "Vinterhavn",
 )  # fmt: skip
-_BAND = (
+_BANDS = (
     "The Paper Ferries", "Copper & Clementine", "Low Tide Orchestra Club", "Hotel Meridiana",
     "Kitchen Astronauts", "The Velvet Almanac", "Grand Hôtel Pluie", "Otter Street Choir",
     "Slow Postcards", "Neon Orchard Society", "Lantern & Loom", "Ministerio del Eco",
 )  # fmt: skip
-_TITLE_FIRST = (
-    "Paper", "Borrowed", "Last", "Blue", "Midnight", "Salt", "Quiet", "Every", "Hollow", "Golden",
-    "Second", "Winter", "Slow", "Electric", "Silver", "Half", "Postcard", "Kitchen", "Velvet",
-    "Northern", "Broken", "Little", "Summer", "Static",
-)  # fmt: skip
-_TITLE_LAST = (
-    "Ferries", "Light", "Tram to Lisbon", "Harbour", "Letters", "Balconies", "Radio", "Orchard",
-    "Weather", "Ceremony", "Telephones", "Sunday", "Lanterns", "Mirrors", "Trains", "Astronaut",
-    "Cinema", "Rooftops", "Satellites", "Umbrellas", "Gardens", "Algebra", "Swimming Pools",
-)  # fmt: skip
-_TITLE_WHOLE = (
+_PHRASES = (
     "Don't Wait Up", "São Tomé, 4 a.m.", "Canción para un faro", '"Stay" Is Not a Question',
     "Mañana Otra Vez", "Nachtzug", "Ærlig talt", "What the River Said (to the Bridge)",
     "Fika for Two", "Où es-tu, Clémence?", "Rain on Zoom", "Hem Igen", "Wir & ihr", "Deixa o mar",
-    "Call Me When You're Old", "Ö", "Não Sei Dançar", "Ghost of a Good Idea",
+    "Call Me When You're Old", "Ö", "Não Sei Dançar", "Ghost of a Good Idea", "Left on Platform 9",
+    "Someone Else's Coat", "Tell the Neighbours", "Cien Ventanas", "Overslept the Eclipse",
+    "Piano in the Stairwell", "Løft", "Two Sugars, No Regrets", "Honest Weather", "Último Ônibus",
+    "Everybody's Cousin", "Letter to a Lighthouse", "Umweg", "Snowed In (With You)", "Half Past Us",
+    "Kleine Wunder", "The Long Way to Malmö", "Paper Cuts & Pomegranates", "Sunday, Unsupervised",
 )  # fmt: skip
-_VERSION = ("Acoustic", "Live in the Kitchen", "Sped Up", "Night Version", "Radio Edit", "Demo")
-_PLAYLIST = (
+_ADJECTIVES = (
+    "Borrowed", "Midnight", "Salt", "Quiet", "Hollow", "Golden", "Winter", "Electric", "Silver",
+    "Postcard", "Velvet", "Northern", "Broken", "Little", "Static", "Copper", "Distant", "Saffron",
+)  # fmt: skip
+_NOUNS = (
+    "Light", "Harbour", "Letters", "Balconies", "Radio", "Orchard", "Weather", "Ceremony", "Trains",
+    "Telephones", "Mirrors", "Astronaut", "Cinema", "Satellites", "Umbrellas", "Algebra", "Tide",
+    "Swimming Pools", "Carousel", "Thunder", "Honey", "Parade",
+)  # fmt: skip
+_VERSIONS = ("Acoustic", "Live in the Kitchen", "Sped Up", "Night Version", "Radio Edit", "Demo")
+_PLAYLISTS = (
     "Slow Kitchen Mornings", "Rain Against the Window", "Nordic Drive, After Dark",
-    "Lo-fi for Long Letters", "Siesta & Sunlight", "Tiny Desk, Big Feelings", "Bus Stop Indie",
-    "Sleep, Softly", "Café Impossível", "Focus Without Words", "New Folk from Everywhere",
+    "Lo-fi for Long Letters", "Siesta & Sunlight", "Bus Stop Indie", "Sleep, Softly",
+    "Café Impossível", "Focus Without Words", "New Folk from Everywhere", "Dusk on the Balcony",
 )  # fmt: skip
-_PURPOSE = (
+_PURPOSES = (
     "launch", "spring push", "always on", "new markets", "follow-up", "radio week", "LATAM test",
-    "Nordics", "pre-save to stream", "tour support", "autumn", "evergreen",
+    "Nordics", "second wave", "tour support", "autumn", "evergreen",
 )  # fmt: skip
+_FORMS = ("{0} - {1}", "{0} ({1})", "{0}", "{0} / {1}")
 
 
-def artist_names(draw: random.Random) -> Iterator[str]:
-    """Endlessly many artists, no two alike for a long while."""
+class NameBook:
+    """Deals names so that neighbours never share one; starts over when a pile is used up."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self._draw = draw
+        self._artists = _dealt(draw, _artists(draw))
+        self._titles = _dealt(draw, _titles())
+        self._playlists = _dealt(draw, _PLAYLISTS)
+        self._purposes = _dealt(draw, _PURPOSES)
+
+    def artist(self) -> str:
+        """A person or a band."""
+        return next(self._artists)
+
+    def tracks(self, count: int) -> list[str]:
+        """`count` different titles of one artist; now and then another version of the first."""
+        titles = [next(self._titles) for _ in range(count)]
+        if count > 3:  # noqa: PLR2004 - a short list has no room for a second version
+            titles[self._draw.randrange(2, count)] = f"{titles[0]} - {self._draw.choice(_VERSIONS)}"
+        return titles
+
+    def playlist(self) -> str:
+        """The title of a playlist."""
+        return next(self._playlists)
+
+    def campaign(self, subject: str) -> str:
+        """A campaign's display name, as people write them: the subject and what it is for."""
+        return self._draw.choice(_FORMS).format(subject, next(self._purposes))
+
+
+def _dealt(draw: random.Random, names: Sequence[str]) -> Iterator[str]:
+    pile = list(names)
     while True:
-        bands = draw.sample(_BAND, len(_BAND))
-        people = [f"{first} {last}" for first in _FIRST for last in _LAST]
-        draw.shuffle(people)
-        for index, person in enumerate(people):
-            if index % 4 == 1 and bands:
-                yield bands.pop()
-            yield person
+        draw.shuffle(pile)
+        yield from pile
 
 
-def track_titles(draw: random.Random, count: int) -> list[str]:
-    """`count` titles of one artist, all different."""
-    titles: dict[str, None] = {}
-    while len(titles) < count:
-        kind = draw.random()
-        if kind < 0.35:  # noqa: PLR2004 - about a third are whole phrases, the rest are built
-            title = draw.choice(_TITLE_WHOLE)
-        else:
-            title = f"{draw.choice(_TITLE_FIRST)} {draw.choice(_TITLE_LAST)}"
-        if titles and kind > 0.9:  # noqa: PLR2004 - one title in ten is another version
-            title = f"{draw.choice(list(titles)).split(' (')[0]} ({draw.choice(_VERSION)})"
-        titles[title] = None
-    return list(titles)
+def _artists(draw: random.Random) -> list[str]:
+    """Every last name once, with a first name, and the bands."""
+    first = draw.sample(_FIRST, len(_LAST))
+    return [*_BANDS, *(" ".join(pair) for pair in zip(first, _LAST, strict=True))]
 
 
-def playlist_name(draw: random.Random) -> str:
-    """The title of a playlist."""
-    return draw.choice(_PLAYLIST)
-
-
-def campaign_name(draw: random.Random, subject: str) -> str:
-    """A campaign's display name, as people write them: the subject and what it is for."""
-    purpose = draw.choice(_PURPOSE)
-    form = draw.choice(("{0} - {1}", "{0} ({1})", "{0}", "{0} / {1}"))
-    return form.format(subject, purpose)
+def _titles() -> list[str]:
+    built = [
+        f"{adjective} {noun}"
+        for index, adjective in enumerate(_ADJECTIVES)
+        for noun in _NOUNS[index % 4 :: 4]
+    ]
+    return [*_PHRASES, *built, *_NOUNS[::3]]

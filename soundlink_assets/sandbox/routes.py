@@ -24,7 +24,7 @@ from soundlink_assets.sandbox.rows import read_rows
 from soundlink_assets.sandbox.spoiling import (
     LISTING_FAULTS,
     Delivery,
-    possible_faults,
+    can_spoil,
     spoil_campaigns,
     spoil_delivery,
 )
@@ -59,7 +59,7 @@ def list_campaigns(call: Call, access: Access) -> Answer:
     if paging.descending:
         listed.reverse()
     items = listed[(paging.number - 1) * paging.size :][: paging.size]
-    fault = call.take(LISTING_FAULTS if items else ())
+    fault = call.take(lambda planned: bool(items) and planned.fault in LISTING_FAULTS)
     if fault is not None:
         items = spoil_campaigns(items, fault)
     return data_answer({"items": items, "pagination": _pagination(paging, len(listed))})
@@ -115,9 +115,9 @@ def metrics_export(call: Call, access: Access, export: Export) -> Answer:
     world = call.world(access)
     body = world.body(export, campaign, window, call.now, context)
     delivery = Delivery(body.content, body.row_count)
-    fault = call.take(possible_faults(export, body.content))
+    fault = call.take(can_spoil(export, body.content))
     if fault is not None and fault.fault is Fault.STALE_EXPORT:
-        back = timedelta(hours=float(fault.options.get("hours", 48)))
+        back = timedelta(hours=fault.hours)
         older = world.body(export, campaign, window, call.now - back, context)
         delivery = Delivery(older.content, older.row_count)
     elif fault is not None:

@@ -63,12 +63,12 @@ def serve(port: int = 8765, config: SandboxConfig | None = None) -> None:
 
 def banner(sandbox: RunningSandbox) -> str:
     """What the terminal shows: that nothing here is real, and the lines to copy."""
+    world = sandbox.world
     return "\n".join(
         (
             "=" * 72,
             "  SOUNDLINK SANDBOX - synthetic data, nothing here is real",
-            f"  {len(sandbox.world.campaigns)} invented campaigns, seed {sandbox.config.seed}, "
-            f"anchored at {sandbox.world.anchor}",
+            f"  {len(world.campaigns)} invented campaigns, laid out around {world.anchor}",
             "=" * 72,
             "",
             f"export SOUNDLINK_BASE_URL={sandbox.base_url}",

@@ -20,6 +20,9 @@ STRANGER = str(UUID(int=0x5EED, version=4))
 
 JsonObject = dict[str, Any]
 
+_FIELD = "streams"
+_UNKNOWN_FIELD = "mood"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -92,31 +95,31 @@ _IN_ONE_LINE: dict[Fault, Callable[[bytes], bytes]] = {
 """Faults of one line that is not the last."""
 
 
-def _without(row: JsonObject, options: JsonObject, _window: Window) -> None:
-    del row[options.get("field", "streams")]
+def _without(row: JsonObject, planned: PlannedFault, _window: Window) -> None:
+    del row[planned.field or _FIELD]
 
 
-def _null(row: JsonObject, options: JsonObject, _window: Window) -> None:
-    row[options.get("field", "streams")] = None
+def _null(row: JsonObject, planned: PlannedFault, _window: Window) -> None:
+    row[planned.field or _FIELD] = None
 
 
-def _wrong_type(row: JsonObject, options: JsonObject, _window: Window) -> None:
-    row[options.get("field", "streams")] = options.get("value", "12")
+def _wrong_type(row: JsonObject, planned: PlannedFault, _window: Window) -> None:
+    row[planned.field or _FIELD] = "12" if planned.value is None else planned.value
 
 
-def _negative(row: JsonObject, options: JsonObject, _window: Window) -> None:
-    row[options.get("field", "streams")] = -3
+def _negative(row: JsonObject, planned: PlannedFault, _window: Window) -> None:
+    row[planned.field or _FIELD] = -3
 
 
-def _stranger(row: JsonObject, _options: JsonObject, _window: Window) -> None:
+def _stranger(row: JsonObject, _planned: PlannedFault, _window: Window) -> None:
     row["campaign_id"] = STRANGER
 
 
-def _day_before(row: JsonObject, _options: JsonObject, window: Window) -> None:
+def _day_before(row: JsonObject, _planned: PlannedFault, window: Window) -> None:
     row["report_date"] = str(window.first - timedelta(days=1))
 
 
-_IN_ONE_ROW: dict[Fault, Callable[[JsonObject, JsonObject, Window], None]] = {
+_IN_ONE_ROW: dict[Fault, Callable[[JsonObject, PlannedFault, Window], None]] = {
     Fault.REQUIRED_KEY_MISSING: _without,
     Fault.REQUIRED_KEY_NULL: _null,
     Fault.WRONG_TYPE: _wrong_type,
@@ -127,41 +130,62 @@ _IN_ONE_ROW: dict[Fault, Callable[[JsonObject, JsonObject, Window], None]] = {
 """Faults of one row in the middle."""
 
 
-def _absent_optional(row: JsonObject, export: Export, _options: JsonObject) -> None:
+def _absent_optional(row: JsonObject, export: Export, _planned: PlannedFault) -> None:
     for column in export.rows.columns:
         if not column.required and row[column.name] is None:
             del row[column.name]
 
 
-def _extra(row: JsonObject, _export: Export, options: JsonObject) -> None:
-    row[options.get("field", "mood")] = "sunny"
+def _extra(row: JsonObject, _export: Export, planned: PlannedFault) -> None:
+    row[planned.field or _UNKNOWN_FIELD] = "sunny"
 
 
-def _other_version(row: JsonObject, _export: Export, options: JsonObject) -> None:
-    row["schema_version"] = options.get("value", "1.1")
+def _other_version(row: JsonObject, _export: Export, planned: PlannedFault) -> None:
+    row["schema_version"] = planned.value or "1.1"
 
 
-def _line_separators(row: JsonObject, _export: Export, _options: JsonObject) -> None:
+def _line_separators(row: JsonObject, _export: Export, _planned: PlannedFault) -> None:
     row["campaign_name"] = f"{row['campaign_name']}\u2028two\u2029three\x85four"
 
 
-_IN_ALL_ROWS: dict[Fault, Callable[[JsonObject, Export, JsonObject], None]] = {
+_IN_ALL_ROWS: dict[Fault, Callable[[JsonObject, Export, PlannedFault], None]] = {
     Fault.ABSENT_OPTIONAL_KEYS: _absent_optional,
     Fault.EXTRA_KEYS: _extra,
     Fault.OTHER_SCHEMA_VERSION: _other_version,
     Fault.UNICODE_LINE_SEPARATORS: _line_separators,
 }
-_OTHER_ROWS = frozenset(
-    {
-        Fault.EMPTY,
-        Fault.VANISHED_ROWS,
-        Fault.EXACT_DUPLICATES,
-        Fault.CONFLICTING_DUPLICATES,
-        Fault.STALE_EXPORT,
-    }
-)
+
+
+def _every_third_gone(lines: list[bytes]) -> list[bytes]:
+    return [line for index, line in enumerate(lines) if index % 3]
+
+
+def _twice(lines: list[bytes]) -> list[bytes]:
+    middle = _middle(lines)
+    return [*lines[: middle + 1], *lines[middle:]]
+
+
+def _twice_differently(lines: list[bytes]) -> list[bytes]:
+    middle = _middle(lines)
+    row = json.loads(lines[middle])
+    row["streams"] += 1
+    return [*lines[: middle + 1], _dump(row), *lines[middle + 1 :]]
+
+
+_OTHER_LINES: dict[Fault, Callable[[list[bytes]], list[bytes]]] = {
+    Fault.EMPTY: lambda _lines: [],
+    Fault.VANISHED_ROWS: _every_third_gone,
+    Fault.EXACT_DUPLICATES: _twice,
+    Fault.CONFLICTING_DUPLICATES: _twice_differently,
+}
+"""Faults that change which lines there are; X-Row-Count agrees."""
+
 _WITHOUT_ROWS = frozenset({Fault.MISSING_ROW_COUNT, Fault.ENVELOPE})
 _NEEDS_TWO_ROWS = frozenset({*_IN_ONE_LINE, Fault.SHUFFLED_LINES})
+_ONE_ROW_DOES = (
+    frozenset({*_SAME_COUNT, *_IN_ONE_ROW, *_IN_ALL_ROWS, *_OTHER_LINES, Fault.STALE_EXPORT})
+    - _NEEDS_TWO_ROWS
+)
 
 LISTING_FAULTS = frozenset({Fault.SHORT_PAGE, Fault.ABSENT_OPTIONAL_KEYS, Fault.EXTRA_KEYS})
 """The faults that a page of the campaign list can show."""
@@ -169,7 +193,7 @@ LISTING_FAULTS = frozenset({Fault.SHORT_PAGE, Fault.ABSENT_OPTIONAL_KEYS, Fault.
 
 def broken(identity: Identity) -> Fault:
     """The fault that breaks an identity of the contract."""
-    return Fault(f"broken_{identity.name}")
+    return Fault.named(f"broken_{identity.name}")
 
 
 def _identities(export: Export) -> dict[Fault, Identity]:
@@ -178,29 +202,27 @@ def _identities(export: Export) -> dict[Fault, Identity]:
     }
 
 
-def possible_faults(export: Export, content: bytes) -> frozenset[Fault]:
-    """The faults that a delivery with these lines can show."""
-    rows = content.count(b"\n")
-    if not rows:
-        return _WITHOUT_ROWS
-    possible = frozenset(
-        {
-            *_WITHOUT_ROWS,
-            *_SAME_COUNT,
-            *_IN_ONE_LINE,
-            *_IN_ONE_ROW,
-            *_IN_ALL_ROWS,
-            *_OTHER_ROWS,
-            *_identities(export),
-        }
-    )
-    return possible if rows > 1 else possible - _NEEDS_TWO_ROWS
+def can_spoil(export: Export, content: bytes) -> Callable[[PlannedFault], bool]:
+    """Whether a delivery with these lines can show a fault."""
+    count = content.count(b"\n")
+    possible = set(_WITHOUT_ROWS)
+    if count:
+        possible |= _ONE_ROW_DOES | _identities(export).keys()
+    if count > 1:
+        possible |= _NEEDS_TWO_ROWS
+    names = export.rows.column_names
+
+    def can_show(planned: PlannedFault) -> bool:
+        has_field = planned.field is None or planned.field in names
+        return planned.fault in possible and (has_field or planned.fault not in _IN_ONE_ROW)
+
+    return can_show
 
 
 def spoil_delivery(
     delivery: Delivery, export: Export, window: Window, planned: PlannedFault
 ) -> Delivery:
-    """The delivery with a fault that `possible_faults` names, except STALE_EXPORT."""
+    """The delivery with a fault that `can_spoil` allows, except STALE_EXPORT."""
     fault = planned.fault
     if fault is Fault.MISSING_ROW_COUNT:
         return Delivery(delivery.content, None)
@@ -209,44 +231,47 @@ def spoil_delivery(
         return _enveloped(export, lines)
     if fault in _SAME_COUNT:
         return Delivery(_SAME_COUNT[fault](lines), delivery.row_count)
-    spoiled = _spoil_lines(lines, export, window, planned)
+    if fault in _OTHER_LINES:
+        spoiled = _OTHER_LINES[fault](lines)
+    elif fault in _IN_ONE_LINE:
+        spoiled = _with_middle(lines, _IN_ONE_LINE[fault])
+    elif fault in _IN_ONE_ROW:
+        spoiled = _with_middle(
+            lines, _changed(lambda row: _IN_ONE_ROW[fault](row, planned, window))
+        )
+    elif fault in _IN_ALL_ROWS:
+        change = _changed(lambda row: _IN_ALL_ROWS[fault](row, export, planned))
+        spoiled = [change(line) for line in lines]
+    else:
+        spoiled = _break_identity(lines, _identities(export)[fault], planned.by)
     return Delivery(_joined(spoiled), len(spoiled))
 
 
-def _spoil_lines(
-    lines: list[bytes], export: Export, window: Window, planned: PlannedFault
-) -> list[bytes]:
-    fault, options, middle = planned.fault, planned.options, _middle(lines)
-    if fault is Fault.EMPTY:
-        return []
-    if fault is Fault.VANISHED_ROWS:
-        return [line for index, line in enumerate(lines) if index % 3]
-    if fault in _IN_ALL_ROWS:
-        rows = [json.loads(line) for line in lines]
-        for row in rows:
-            _IN_ALL_ROWS[fault](row, export, options)
-        return [_dump(row) for row in rows]
-    if fault in _IN_ONE_LINE:
-        return [*lines[:middle], _IN_ONE_LINE[fault](lines[middle]), *lines[middle + 1 :]]
-    row = json.loads(lines[middle])
-    if fault in (Fault.EXACT_DUPLICATES, Fault.CONFLICTING_DUPLICATES):
-        if fault is Fault.CONFLICTING_DUPLICATES:
-            row["streams"] += 1
-        return [*lines[: middle + 1], _dump(row), *lines[middle + 1 :]]
-    if fault in _IN_ONE_ROW:
-        _IN_ONE_ROW[fault](row, options, window)
-        return [*lines[:middle], _dump(row), *lines[middle + 1 :]]
-    return _break_identity(lines, _identities(export)[fault], options)
+def _with_middle(lines: list[bytes], change: Callable[[bytes], bytes]) -> list[bytes]:
+    middle = _middle(lines)
+    return [*lines[:middle], change(lines[middle]), *lines[middle + 1 :]]
 
 
-def _break_identity(lines: list[bytes], rule: Identity, options: JsonObject) -> list[bytes]:
-    """One row off by `by` (default 1): the first whose published value is not 0 or null."""
+def _changed(change: Callable[[JsonObject], None]) -> Callable[[bytes], bytes]:
+    """A change of a row as a change of its line."""
+
+    def in_line(line: bytes) -> bytes:
+        row = json.loads(line)
+        change(row)
+        return _dump(row)
+
+    return in_line
+
+
+def _break_identity(lines: list[bytes], rule: Identity, by: float) -> list[bytes]:
+    """One row is off: the first whose published value is not 0 or null."""
     column = rule.total if isinstance(rule, SumIdentity) else rule.ratio
-    by = options.get("by", 1)
     rows = [json.loads(line) for line in lines]
     index = next((index for index, row in enumerate(rows) if row[column]), 0)
     row = rows[index]
     row[column] = round((row[column] or 0) + by, 4)
+    if isinstance(row[column], float) and row[column].is_integer():
+        row[column] = int(row[column])
     return [*lines[:index], _dump(row), *lines[index + 1 :]]
 
 
@@ -267,7 +292,7 @@ def spoil_campaigns(items: list[JsonObject], planned: PlannedFault) -> list[Json
         case Fault.SHORT_PAGE:
             return items[:-1]
         case Fault.EXTRA_KEYS:
-            return [{**item, planned.options.get("field", "mood"): "sunny"} for item in items]
+            return [{**item, planned.field or _UNKNOWN_FIELD: "sunny"} for item in items]
         case _:
             return [{name: item[name] for name in FIRST_FIELDS} for item in items]
 

@@ -1,7 +1,6 @@
 """A sandbox at work: its world, clock, limits, planned faults and the log of requests."""
 
 import threading
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -77,24 +76,12 @@ class Sandbox:
         """Plan a fault for requests whose path matches the shell pattern `path`.
 
         It meets `count` of those that can show it (None: all), after the first `after` of them.
-        `options` are those that `Fault` documents. ValueError for a name that is no fault.
+        `options` are those of `PlannedFault`. ValueError for a fault or an option that is none.
         """
-        self.faults.add(PlannedFault(path, Fault(fault), count, after, options))
+        self.faults.add(
+            PlannedFault(path=path, fault=Fault.named(fault), count=count, after=after, **options)
+        )
 
     def clear(self) -> None:
         """Forget all planned faults."""
         self.faults.clear()
-
-
-def describe(pending: Iterable[PlannedFault]) -> list[dict[str, Any]]:
-    """Planned faults as JSON shows them."""
-    return [
-        {
-            "path": planned.path,
-            "fault": planned.fault.value,
-            "count": planned.count,
-            "after": planned.after,
-            **planned.options,
-        }
-        for planned in pending
-    ]
