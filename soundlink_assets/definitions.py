@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from soundlink_assets.clock import Clock, utc_now
 from soundlink_assets.contract import EXPORTS
 from soundlink_assets.contract.campaigns import CAMPAIGNS
-from soundlink_assets.defs.automation import daily_exports_job
+from soundlink_assets.defs.automation import automate
 from soundlink_assets.defs.beta import known_beta_features
+from soundlink_assets.defs.checks import stored_checks
 from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
 from soundlink_assets.defs.exports import export_assets
 from soundlink_assets.defs.partitions import daily_partitions
@@ -29,20 +31,26 @@ TABLES: tuple[Table, ...] = (
 
 
 def build_definitions(
-    settings: Settings, loggers: Mapping[str, dg.LoggerDefinition] | None = None
+    settings: Settings,
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+    clock: Clock = utc_now,
 ) -> dg.Definitions:
     """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own."""
     partitions = daily_partitions(settings.start_date)
     with known_beta_features():
-        assets = dg.with_source_code_references(
-            [*export_assets(partitions), *derived_assets(partitions)]
-        )
+        assets = [*export_assets(partitions), *derived_assets(partitions)]
+        automated = automate(settings, EXPORTS, assets, clock)
+        located = dg.with_source_code_references(assets)
+        checks = stored_checks(partitions, settings.warehouse)
     return dg.Definitions(
-        assets=assets,
-        jobs=[daily_exports_job(dg.AssetSelection.all())],
+        assets=located,
+        asset_checks=[*checks, *automated.checks],
+        jobs=[automated.job],
+        schedules=[automated.schedule],
+        sensors=automated.sensors,
         resources={
-            RESOURCE_KEY: soundlink_api_resource(settings),
-            "io_manager": warehouse_io_manager(settings.warehouse, TABLES),
+            RESOURCE_KEY: soundlink_api_resource(settings, clock),
+            "io_manager": warehouse_io_manager(settings.warehouse, TABLES, clock=clock),
         },
         loggers=loggers,
         executor=dg.in_process_executor,

@@ -8,6 +8,7 @@ import dagster as dg
 
 from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
 from soundlink_assets.defs.catalogue import KINDS, OWNERS, asset_key, asset_metadata
+from soundlink_assets.defs.following import follows_its_sources
 from soundlink_assets.defs.partitions import RUN_LENGTH, window_of
 from soundlink_assets.metrics.tables import (
     COUNTRY_EFFICIENCY,
@@ -74,6 +75,7 @@ def _derived_asset(
         metadata=asset_metadata(table, sources={source.name: source.table}),
         partitions_def=partitions,
         backfill_policy=RUN_LENGTH,
+        automation_condition=follows_its_sources(),
     )
     def derived(context: dg.AssetExecutionContext, stored: StoredDays) -> Any:
         frame = derivation.compute(stored)

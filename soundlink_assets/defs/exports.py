@@ -10,8 +10,16 @@ from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.contract.export import Export
 from soundlink_assets.contract.window import Window, settles_at
 from soundlink_assets.defs.catalogue import KINDS, OWNERS, asset_key, asset_metadata
+from soundlink_assets.defs.checks_door import (
+    door_specs,
+    verdicts_on_delivery,
+    verdicts_on_nothing,
+    verdicts_on_unreadable,
+)
+from soundlink_assets.defs.checks_verdicts import report
 from soundlink_assets.defs.fetching import Fetched, fetch
 from soundlink_assets.defs.partitions import RUN_LENGTH, window_of
+from soundlink_assets.defs.records import FETCHED_AT, IS_SETTLED
 from soundlink_assets.defs.soundlink_api import SoundlinkApi
 
 if TYPE_CHECKING:
@@ -58,6 +66,8 @@ def _campaigns_asset() -> dg.AssetsDefinition:
 
 
 def _export_asset(export: Export, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    checks = door_specs(export, partitions)
+
     @dg.asset(
         key=asset_key(export.table),
         deps=[asset_key(CAMPAIGNS)],
@@ -71,28 +81,28 @@ def _export_asset(export: Export, partitions: dg.PartitionsDefinition[str]) -> d
         metadata=asset_metadata(export.table),
         partitions_def=partitions,
         backfill_policy=RUN_LENGTH,
+        check_specs=list(checks.values()),
     )
     def deliveries(
         context: dg.AssetExecutionContext, soundlink_api: dg.ResourceParam[SoundlinkApi]
     ) -> Iterator[Any]:
-        from soundlink_assets.api import SoundlinkError
+        from soundlink_assets.api import ContractError, SoundlinkError
 
         window = window_of(context)
         try:
-            fetched = fetch(
-                export,
-                window,
-                soundlink_api.campaign_ids(window),
-                soundlink_api.client,
-                context.log.info,
-            )
+            fetched = fetch(export, window, soundlink_api, context.log.info)
         except SoundlinkError as error:
+            if isinstance(error, ContractError):
+                yield from report(context, checks, verdicts_on_unreadable(error, window))
             raise failure(error) from None
         if fetched.asked and not fetched.delivered:
             fetched.deliveries.close()
+            yield from report(context, checks, verdicts_on_nothing(fetched, window))
             raise nothing_delivered(fetched)
         describe_days(context, window, fetched)
         yield dg.Output(fetched.deliveries, metadata=_run_metadata(fetched))
+        # After the output: a verdict counts for the materialisation that stands when it is given.
+        yield from report(context, checks, verdicts_on_delivery(fetched, window))
 
     return deliveries
 
@@ -125,8 +135,9 @@ def describe_days(context: dg.AssetExecutionContext, window: Window, fetched: Fe
                 "dagster/partition_row_count": rows.get(day, 0),
                 "campaigns_delivered": len(fetched.delivered),
                 "campaigns_failed": len(fetched.failed),
+                FETCHED_AT: dg.MetadataValue.timestamp(fetched.fetched_at),
                 "settles_at": dg.MetadataValue.timestamp(settles_at(day)),
-                "is_settled": fetched.is_settled(day),
+                IS_SETTLED: fetched.is_settled(day),
             },
             partition_key=day.isoformat(),
         )
