@@ -1,10 +1,7 @@
 """`soundlink-assets dev`: the Dagster UI and daemon, with a history that lasts."""
 
 import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Annotated
@@ -13,8 +10,6 @@ import typer
 
 from soundlink_assets.cli.app import UserError, app
 from soundlink_assets.cli.demo import DEMO_FOLDER
-
-LOOPBACK = "127.0.0.1"
 
 
 @app.command()
@@ -31,6 +26,7 @@ def dev(
     `data/sandbox/dagster_home`).
     """
     from soundlink_assets.cli.home import default_home, prepare_home
+    from soundlink_assets.cli.servers import LOOPBACK, serve_until_stopped
 
     if _is_taken(port):
         raise UserError(f"Port {port} of {LOOPBACK} is taken; choose another with --port.")
@@ -41,9 +37,14 @@ def dev(
             environment |= stack.enter_context(_sandbox_environment())
         else:
             _check_settings()
-        environment["DAGSTER_HOME"] = str(prepare_home(home))
-        typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (history in {home}; stop with Ctrl-C)")
-        raise typer.Exit(_run_dagster_dev(port, environment))
+        home = prepare_home(home)
+        environment["DAGSTER_HOME"] = str(home)
+        typer.echo("Starting the Dagster UI and daemon ...")
+
+        def say_where() -> None:
+            typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (stop with Ctrl-C)")
+
+        raise typer.Exit(serve_until_stopped(home / "workspace.yaml", port, environment, say_where))
 
 
 def _check_settings() -> None:
@@ -68,18 +69,9 @@ def _sandbox_environment() -> Iterator[dict[str, str]]:
         yield environment_of(sandbox_settings(api.base_url, api.api_key, folder))
 
 
-def _run_dagster_dev(port: int, environment: dict[str, str]) -> int:
-    command = [sys.executable, "-m", "dagster", "dev"]
-    command += ["-m", "soundlink_assets.definitions", "-h", LOOPBACK, "-p", str(port)]
-    process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own command
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        return process.wait()
-
-
 def _is_taken(port: int) -> bool:
+    from soundlink_assets.cli.servers import LOOPBACK
+
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

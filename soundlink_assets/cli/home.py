@@ -35,6 +35,14 @@ concurrency:
     max_concurrent_runs: 4
 """
 
+WORKSPACE_YAML = """\
+# What Dagster loads: the definitions of soundlink_assets.
+load_from:
+  - python_module:
+      module_name: soundlink_assets.definitions
+      location_name: soundlink_assets
+"""
+
 
 def prepare_home(home: Path) -> Path:
     """Make the folder usable as `DAGSTER_HOME` and return its absolute path.
@@ -46,6 +54,7 @@ def prepare_home(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         _write_once(home / "dagster.yaml", DAGSTER_YAML)
+        _write_once(home / "workspace.yaml", WORKSPACE_YAML)
         _write_once(home / ".nux" / "nux.yaml", "seen: 1\n")
     except OSError as error:
         raise UserError(

@@ -7,13 +7,6 @@ import typer
 
 from soundlink_assets.cli.app import UserError, app
 
-WORKSPACE_YAML = """\
-load_from:
-  - python_module:
-      module_name: soundlink_assets.definitions
-      location_name: soundlink_assets
-"""
-
 GITIGNORE = """\
 # The key, the data, and what Dagster keeps
 .env
@@ -59,7 +52,7 @@ def init(
     Nothing is overwritten. Afterwards `soundlink-assets dev`, and `dagster dev` as well, work in
     that folder.
     """
-    from soundlink_assets.cli.home import prepare_home
+    from soundlink_assets.cli.home import WORKSPACE_YAML, prepare_home
 
     home = folder.expanduser().absolute()
     texts = {

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 FEW_LISTENERS = 30
 """Below this, the cost of a listener is mostly chance; such countries come last."""
 
-COUNTRIES = f"""
+COUNTRIES = """
 with countries as (
     select country_code, currency,
            sum(spend_media) as spend, sum(listeners) as listeners, sum(followers) as followers
     from analytics.country_efficiency
-    where report_date between ? and ?
+    where report_date between $first and $last
     group by country_code, currency
 )
 select country_code, currency, spend, listeners, followers,
@@ -28,7 +28,7 @@ select country_code, currency, spend, listeners, followers,
          / nullif(spend::double / nullif(sum(spend) over (partition by currency), 0), 0)
          as efficiency_index
 from countries
-order by listeners < {FEW_LISTENERS}, cost_per_listener nulls last, country_code
+order by listeners < $few, cost_per_listener nulls last, country_code
 """
 
 NONE = "-"
@@ -41,7 +41,7 @@ select campaign_name,
          / nullif(sum(promoted_streams) + sum(spillover_streams), 0) as share,
        max_by(top_spillover_track_name, spillover_streams) as top_track
 from analytics.spillover_share
-where report_date between ? and ?
+where report_date between $first and $last
 group by all
 order by share desc nulls last
 """
@@ -57,7 +57,7 @@ def print_loaded(
         frame = _read(
             warehouse,
             f"select requested_campaign_id, count(*) from {export.table.qualified_name} "  # noqa: S608 - a name of ours
-            "where report_date between ? and ? group by all",
+            "where report_date between $first and $last group by all",
             window,
         )
         campaigns.update(row[0] for row in frame)
@@ -76,7 +76,7 @@ def print_countries(console: "Console", warehouse: str, window: "Window") -> Non
     for name in ("country", "spend", "listeners", "followers", "cost per listener", "index"):
         table.add_column(name, justify="left" if name == "country" else "right")
     for country, currency, spend, listeners, followers, cost, index in _read(
-        warehouse, COUNTRIES, window
+        warehouse, COUNTRIES, window, few=FEW_LISTENERS
     ):
         table.add_row(
             country,
@@ -125,10 +125,13 @@ def print_checks(console: "Console", outcomes: "Sequence[RunOutcome]") -> None:
         console.print(f"  {check.severity}  {check.asset}  {check.check}: {check.description}")
 
 
-def _read(warehouse: str, sql: str, window: "Window") -> list[tuple[Any, ...]]:
+def _read(
+    warehouse: str, sql: str, window: "Window", **parameters: object
+) -> list[tuple[Any, ...]]:
     from soundlink_assets.warehouse.reading import read_frame
 
-    return read_frame(warehouse, sql, [window.first, window.last]).rows()
+    days = {"first": window.first, "last": window.last}
+    return read_frame(warehouse, sql, days | parameters).rows()
 
 
 def _number(value: float | None, decimals: int) -> str:
