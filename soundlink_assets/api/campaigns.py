@@ -59,6 +59,12 @@ def list_campaigns(get: Get) -> pl.DataFrame:
     )
 
 
+def first_campaign(get: Get) -> tuple[str | None, int]:
+    """The id of the oldest campaign (None without any), and how many there are; one request."""
+    items, _pages, total = _page(get, 1)
+    return (_row(items[0], _LIST)["campaign_id"] if items else None), total
+
+
 def _page(get: Get, page: int) -> tuple[list[Any], int, int]:
     """The items of a page, how many pages there are, and how many campaigns."""
     data = get(

@@ -7,7 +7,8 @@ from soundlink_assets.cli.app import app
 from soundlink_assets.cli.backfill import backfill
 from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
+from soundlink_assets.cli.doctor import doctor
 from soundlink_assets.cli.init import init
 from soundlink_assets.cli.sandbox import sandbox
 
-__all__ = ["app", "backfill", "demo", "dev", "init", "sandbox"]
+__all__ = ["app", "backfill", "demo", "dev", "doctor", "init", "sandbox"]

@@ -1,0 +1,99 @@
+"""`soundlink-assets doctor`: one screen on whether everything is as it should be."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundlink_assets.cli.app import app
+
+if TYPE_CHECKING:
+    from soundlink_assets.cli.findings import Finding
+
+LIBRARIES = ("dagster", "duckdb", "polars", "dataframely", "httpx")
+
+
+@app.command()
+def doctor(
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the findings as JSON, for machines.")
+    ] = False,
+) -> None:
+    """Check settings, key, scopes, costs, warehouse, days and daemon, and say what to do.
+
+    Sends at most four requests to the API, and changes nothing. Ends with 1 if something is broken.
+    """
+    import json
+    import os
+
+    findings = examine(dict(os.environ), datetime.now(UTC))
+    healthy = all(finding.verdict != "broken" for finding in findings)
+    if as_json:
+        text = {"healthy": healthy, "findings": [finding.as_json() for finding in findings]}
+        typer.echo(json.dumps(text, indent=2))
+    else:
+        _print(findings)
+    raise typer.Exit(0 if healthy else 1)
+
+
+def examine(environment: dict[str, str], now: datetime) -> "list[Finding]":
+    """What every probe finds; none of them raises."""
+    from soundlink_assets.cli.findings import probed
+    from soundlink_assets.cli.home import default_home
+    from soundlink_assets.cli.probe_cost import probe_cost
+    from soundlink_assets.cli.probe_history import probe_history, probe_home
+    from soundlink_assets.cli.probe_provider import campaign_count, probe_provider
+    from soundlink_assets.cli.probe_settings import probe_settings, usable_settings
+    from soundlink_assets.cli.probe_warehouse import probe_warehouse, stored_days
+
+    settings, wrong = usable_settings()
+    home = default_home()
+    provider = probed("provider", lambda: probe_provider(settings, now))
+    campaigns = campaign_count(provider)
+    warehouse = probed("warehouse", lambda: probe_warehouse(settings))
+    stored: set[date] | None = None
+    if any("newest_day" in finding.facts for finding in warehouse):
+        stored = stored_days(settings.warehouse)
+    return [
+        *probed("settings", lambda: probe_settings(settings, wrong, environment)),
+        *provider,
+        *probed("cost", lambda: probe_cost(settings, campaigns, now)),
+        *warehouse,
+        *probed("DAGSTER_HOME", lambda: probe_home(home, environment)),
+        *probed("history", lambda: probe_history(settings, home, now, stored)),
+        *probed("versions", _versions),
+    ]
+
+
+def _versions() -> "Iterator[Finding]":
+    import platform
+    from importlib.metadata import version
+
+    from soundlink_assets.cli.findings import ok
+
+    versions = {"soundlink-assets": version("soundlink-assets")}
+    versions |= {"Python": platform.python_version()}
+    versions |= {library: version(library) for library in LIBRARIES}
+    shown = ", ".join(f"{name} {found}" for name, found in versions.items())
+    yield ok("versions", shown, versions=versions)
+
+
+def _print(findings: "list[Finding]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
+    table = Table.grid(padding=(0, 1))
+    for finding in findings:
+        mark, colour = marks[finding.verdict]
+        text = Text(finding.said)
+        if finding.verdict != "ok" and finding.advice:
+            text.append(f"\n→ {finding.advice}", style="bold")
+        table.add_row(Text(mark, style=colour), Text(finding.about), text)
+    console.print(table)
+    broken = sum(finding.verdict == "broken" for finding in findings)
+    console.print(f"\n{broken} to put right." if broken else "\nNothing is broken.")

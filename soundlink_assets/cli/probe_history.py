@@ -1,0 +1,208 @@
+"""The doctor on Dagster's history: the days, the runs, and whether the daemon is alive."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundlink_assets.cli.findings import Finding, broken, ok, warning
+from soundlink_assets.contract import EXPORTS
+from soundlink_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from soundlink_assets.defs.revision_window import History
+
+EVER = 100_000
+"""More days than the provider has existed."""
+
+SHOWN_WINDOWS = 5
+
+
+def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether Dagster's history is there and can be written."""
+    said = f"{home.absolute()}"
+    if not environment.get("DAGSTER_HOME"):
+        said += ", because DAGSTER_HOME is not set"
+    elif not home.is_absolute():
+        advice = "Dagster's own commands need an absolute path: set it so."
+        yield warning("DAGSTER_HOME", f"{home} is relative", advice)
+        return
+    if not (home / "dagster.yaml").exists():
+        yield warning(
+            "DAGSTER_HOME",
+            f"{said}: nothing is there yet",
+            "`soundlink-assets dev` or `backfill` fills it.",
+        )
+        return
+    if not os.access(home, os.W_OK):
+        yield broken(
+            "DAGSTER_HOME", f"{said} cannot be written", "Change its rights, or set another."
+        )
+        return
+    yield ok("DAGSTER_HOME", said)
+
+
+def probe_history(
+    settings: Settings, home: Path, now: datetime, stored: set[date] | None
+) -> Iterator[Finding]:
+    """The days by their state, failed runs, the daemon, and what is switched on.
+
+    `stored` are the days in the warehouse; None if they are not known.
+    """
+    from soundlink_assets.cli.home import open_history
+
+    if not (home / "dagster.yaml").exists():
+        return
+    with open_history(home) as instance:
+        yield from _days(settings, instance, now, stored)
+        yield from _daemon(instance, now)
+
+
+def _days(
+    settings: Settings, instance: "DagsterInstance", now: datetime, stored: set[date] | None
+) -> Iterator[Finding]:
+    from soundlink_assets.defs.automation import rhythm_of
+    from soundlink_assets.defs.catalogue import asset_key
+    from soundlink_assets.defs.records import history_of
+
+    rhythm = replace(rhythm_of(settings), catch_up_days=EVER)
+    keys = {export.name: asset_key(export.table) for export in EXPORTS}
+    history = history_of(instance, keys, now, rhythm)
+    if not history.first_days:
+        advice = "`soundlink-assets backfill FIRST LAST`, or `dev`, which goes on by itself."
+        yield warning("days", "none was fetched yet", advice)
+        return
+    yield _states(history, now)
+    yield from _failing(history, now, settings.refresh_hours)
+    fetched = set.intersection(*(set(days) for days in history.fetches.values()))
+    lost = [] if stored is None else sorted(fetched - stored)
+    if lost:
+        yield broken(
+            "days",
+            f"{_windows(lost)}: fetched, says Dagster's history, but not in the warehouse",
+            "Set SOUNDLINK_WAREHOUSE to the file that has them, or backfill them.",
+            lost=[str(day) for day in lost],
+        )
+
+
+def _states(history: "History", now: datetime) -> Finding:
+    """How many days are settled, open and missing, from the first fetched day to yesterday."""
+    from soundlink_assets.contract.window import Window, settles_at
+
+    first, yesterday = min(history.first_days.values()), now.date() - timedelta(days=1)
+    settled: list[date] = []
+    still_open: list[date] = []
+    late: list[date] = []
+    missing: list[date] = []
+    for day in Window(min(first, yesterday), yesterday).dates():
+        fetches = [days.get(day) for days in history.fetches.values()]
+        if any(fetch is None for fetch in fetches):
+            missing.append(day)
+        elif all(fetch is not None and fetch.is_settled for fetch in fetches):
+            settled.append(day)
+        else:
+            (late if now >= settles_at(day) + timedelta(days=3) else still_open).append(day)
+    said = f"{len(settled):,} settled, {len(still_open)} open, {len(missing)} missing"
+    facts = {
+        "settled": len(settled),
+        "open": [str(day) for day in still_open],
+        "late": [str(day) for day in late],
+        "missing": [str(day) for day in missing],
+    }
+    if not missing and not late:
+        return ok("days", said, **facts)
+    if late:
+        said += f"; not settled although their revision window has closed: {_windows(late)}"
+    if missing:
+        said += f"; missing: {_windows(missing)}"
+    advice = (
+        "While the daemon runs, the sensor repairs days up to SOUNDLINK_CATCH_UP_DAYS back; "
+        "backfill older ones."
+    )
+    return warning("days", said, advice, **facts)
+
+
+def _failing(history: "History", now: datetime, refresh_hours: float) -> Iterator[Finding]:
+    """The days whose last run failed within the refresh interval."""
+    failing = sorted(
+        {
+            day
+            for failure in history.failures
+            for day in failure.scope.window.dates()
+            for export in failure.scope.exports
+            if day < now.date()
+            and (
+                (fetch := history.fetches[export].get(day)) is None
+                or fetch.fetched_at < failure.ended_at
+            )
+        }
+    )
+    if failing:
+        yield broken(
+            "days",
+            f"failing: {_windows(failing)}, runs of the last {refresh_hours:g} hours",
+            "The run's page in the UI says why; the days are tried again by themselves.",
+            failing=[str(day) for day in failing],
+        )
+
+
+def _daemon(instance: "DagsterInstance", now: datetime) -> Iterator[Finding]:
+    statuses = instance.get_daemon_statuses()
+    heartbeats = [
+        status.last_heartbeat.timestamp for status in statuses.values() if status.last_heartbeat
+    ]
+    if not heartbeats:
+        advice = "`soundlink-assets dev` runs it; without it only backfills fetch anything."
+        yield warning("daemon", "has not run yet", advice)
+        return
+    last = datetime.fromtimestamp(max(heartbeats), UTC)
+    ill = sorted(
+        name for name, status in statuses.items() if status.required and not status.healthy
+    )
+    seconds = round((now - last).total_seconds())
+    facts = {"last_heartbeat": last.isoformat(), "unhealthy": ill}
+    if len(ill) == len(statuses):
+        said = f"does not run; its last sign of life was at {last:%Y-%m-%d %H:%M} UTC"
+        yield broken("daemon", said, "Start it with `soundlink-assets dev`.", **facts)
+        return
+    if ill:
+        errors = [
+            error.message.strip().splitlines()[0]
+            for name in ill
+            if (beat := statuses[name].last_heartbeat) and beat.errors
+            for error in beat.errors
+        ]
+        said = f"runs, but {', '.join(ill)} is not well: {'; '.join(errors) or 'no heartbeat'}"
+        yield broken("daemon", said, "Its log says more; start it again.", **facts)
+        return
+    yield ok("daemon", f"is alive, last heartbeat {seconds} s ago", **facts)
+    yield from _switched_off(instance)
+
+
+def _switched_off(instance: "DagsterInstance") -> Iterator[Finding]:
+    from dagster._core.scheduler.instigation import InstigatorStatus
+
+    off = sorted(
+        state.instigator_name
+        for state in instance.all_instigator_state()
+        if state.status is InstigatorStatus.STOPPED
+    )
+    if off:
+        yield warning(
+            "daemon",
+            f"switched off: {', '.join(off)}",
+            "Switch them on in the UI under Automation, if that was not meant.",
+            switched_off=off,
+        )
+
+
+def _windows(days: list[date]) -> str:
+    from soundlink_assets.defs.revision_window import consecutive
+
+    windows = [str(w.first) if w.days == 1 else str(w) for w in consecutive(days)]
+    more = f" and {len(windows) - SHOWN_WINDOWS} more" if len(windows) > SHOWN_WINDOWS else ""
+    return ", ".join(windows[-SHOWN_WINDOWS:]) + more

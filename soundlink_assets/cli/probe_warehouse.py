@@ -1,0 +1,92 @@
+"""The doctor on the warehouse: can it be written, how large is it, what does it hold."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from soundlink_assets.cli.findings import Finding, broken, ok, warning
+from soundlink_assets.contract import EXPORTS
+from soundlink_assets.settings import Settings
+from soundlink_assets.warehouse.errors import HeldWarehouseError
+
+PATIENCE_SECONDS = 3.0
+MEGABYTE = 1_000_000
+LITTLE_ROOM = 1_000 * MEGABYTE
+
+
+def probe_warehouse(settings: Settings) -> Iterator[Finding]:
+    """Whether the warehouse opens and can be written, its size, its days, and the room left."""
+    from soundlink_assets.warehouse.connection import warehouse_file
+
+    file = warehouse_file(settings.warehouse)
+    folder = _nearest_folder(file)
+    yield from _room(folder)
+    if not file.exists():
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        yield ok("warehouse", f"{file} is not there yet; its folder can be written", bytes=0)
+        return
+    size = file.stat().st_size
+    if (held := _held(settings.warehouse)) is not None:
+        yield warning(
+            "warehouse",
+            f"{file}, {size / MEGABYTE:,.1f} MB, is in use right now: {held}",
+            "Runs wait for it by themselves; what is said about it here is left out.",
+            bytes=size,
+        )
+        return
+    days = stored_days(settings.warehouse)
+    newest = str(max(days)) if days else None
+    shown = f"{len(days):,} days, the newest {newest}" if days else "no days yet"
+    yield ok(
+        "warehouse",
+        f"{file} can be written; {size / MEGABYTE:,.1f} MB, {shown}",
+        bytes=size,
+        days=len(days),
+        newest_day=newest,
+    )
+
+
+def stored_days(warehouse: str) -> set[date]:
+    """The days of which every export has been delivered, as the ledgers have them."""
+    from soundlink_assets.warehouse.connection import connect
+    from soundlink_assets.warehouse.reading import load_cells
+
+    with connect(warehouse, read_only=True, wait_seconds=PATIENCE_SECONDS) as connection:
+        days = [
+            set(load_cells(connection, export.table)[_day_of(export.table.day_column)].to_list())
+            for export in EXPORTS
+        ]
+    return set.intersection(*days)
+
+
+def _held(warehouse: str) -> str | None:
+    """Who keeps the warehouse from being written; None if nobody does."""
+    from soundlink_assets.warehouse.connection import connect
+
+    try:
+        with connect(
+            warehouse, read_only=False, purpose="the doctor", wait_seconds=PATIENCE_SECONDS
+        ):
+            return None
+    except HeldWarehouseError as error:
+        return str(error).partition(". ")[0]
+
+
+def _room(folder: Path) -> Iterator[Finding]:
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_ROOM:
+        said = f"{free / MEGABYTE:,.0f} MB are left at {folder}"
+        yield broken("disk", said, "Make room: a full disk ends runs.", bytes_free=free)
+
+
+def _nearest_folder(file: Path) -> Path:
+    return next(parent for parent in file.parents if parent.is_dir())
+
+
+def _day_of(day_column: str | None) -> str:
+    if day_column is None:
+        raise ValueError("an export table has a day column")
+    return day_column
