@@ -74,30 +74,26 @@ def report(
     In a run of one day both are one evaluation. Otherwise each day's is logged first, those that
     failed last: where the UI shows one evaluation of many, it takes the latest.
     """
-    is_one_day = context.op_execution_context.has_partition_key
-    targets: Mapping[date, TargetMaterialization] = {}
-    if verdicts and not is_one_day:
-        (asset,) = {specs[name].asset_key for name in verdicts}
-        days = {day for of_check in verdicts.values() for day in of_check.days}
-        targets = _latest_materializations(context.instance, asset, days)
+    step = context.op_execution_context
+    if step.has_partition_key:
+        for name, of_check in verdicts.items():
+            (verdict,) = of_check.days.values()
+            yield _result(specs[name], verdict)
+        return
+    targets = _targets(context, specs, verdicts)
     for name, of_check in verdicts.items():
         spec = specs[name]
-        if is_one_day:
-            (verdict,) = of_check.days.values()
-        else:
-            verdict = of_check.run
-            for day, of_day in sorted(of_check.days.items(), key=_failed_last):
-                context.op_execution_context.log_event(
-                    _evaluation(spec, day, of_day, targets.get(day))  # type: ignore[arg-type]  # it takes every step event; the annotation names three
-                )
-        yield dg.AssetCheckResult(
-            asset_key=spec.asset_key,
-            check_name=spec.name,
-            passed=verdict.passed,
-            severity=verdict.severity,
-            description=verdict.description,
-            metadata=verdict.metadata,
-        )
+        evaluations = [
+            _evaluation(spec, verdict, day=day, target=targets.get(day))
+            for day, verdict in sorted(of_check.days.items(), key=_failed_last)
+        ]
+        if not step.has_partition_key_range:
+            # Dagster cannot turn a result without any day into an evaluation.
+            evaluations.append(_evaluation(spec, of_check.run))
+        for evaluation in evaluations:
+            step.log_event(evaluation)  # type: ignore[arg-type]  # it takes every step event; the annotation names three
+        if step.has_partition_key_range:
+            yield _result(spec, of_check.run)
 
 
 def _failed_last(item: tuple[date, Verdict]) -> tuple[bool, bool, date]:
@@ -106,8 +102,23 @@ def _failed_last(item: tuple[date, Verdict]) -> tuple[bool, bool, date]:
     return not verdict.passed, is_error, day
 
 
+def _result(spec: dg.AssetCheckSpec, verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=spec.asset_key,
+        check_name=spec.name,
+        passed=verdict.passed,
+        severity=verdict.severity,
+        description=verdict.description,
+        metadata=verdict.metadata,
+    )
+
+
 def _evaluation(
-    spec: dg.AssetCheckSpec, day: date, verdict: Verdict, target: TargetMaterialization | None
+    spec: dg.AssetCheckSpec,
+    verdict: Verdict,
+    *,
+    day: date | None = None,
+    target: TargetMaterialization | None = None,
 ) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=spec.asset_key,
@@ -118,8 +129,18 @@ def _evaluation(
         metadata=verdict.metadata,
         target_materialization_data=target,
         blocking=spec.blocking,
-        partition=day.isoformat(),
+        partition=day.isoformat() if day else None,
     )
+
+
+def _targets(
+    context: Context, specs: Mapping[str, dg.AssetCheckSpec], verdicts: Mapping[str, Verdicts]
+) -> Mapping[date, TargetMaterialization]:
+    days = {day for of_check in verdicts.values() for day in of_check.days}
+    if not days:
+        return {}
+    (asset,) = {specs[name].asset_key for name in verdicts}
+    return _latest_materializations(context.instance, asset, days)
 
 
 def _latest_materializations(
