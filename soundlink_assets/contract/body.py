@@ -7,15 +7,19 @@ which text splitters take for line ends. What stands in a line does not belong h
 import json
 from collections.abc import Iterator
 
+from soundlink_assets.contract.lines import BLANK
 from soundlink_assets.contract.violations import UnreadableDelivery
 
 BLOCK_BYTES = 16 * 2**20
 """Size of a block, and the length at which a line is refused: it bounds the memory."""
 
+_PIECE_BYTES = 2**20
+"""A long chunk is taken in pieces of this size, so that it is not copied as a whole."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_BLANK = b" \t\r\n"
 _QUOTE = b'"'
 _ESCAPED_NEWLINE = rb"\n"
+_BACKSLASH = ord("\\")
 
 
 class LineBlocks:
@@ -29,7 +33,8 @@ class LineBlocks:
         self._block_bytes = block_bytes
         self._pending: list[bytes] = []
         self._pending_bytes = 0
-        self._is_quoted: bool | None = None
+        self._is_opened = False
+        self._is_quoted = False
         self._lines_before = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -38,8 +43,9 @@ class LineBlocks:
         Raises UnreadableDelivery for a line that is longer than a block, and for a quoted body
         that is no JSON string.
         """
-        for start in range(0, len(chunk), self._block_bytes):
-            piece = chunk[start : start + self._block_bytes]
+        step = min(_PIECE_BYTES, self._block_bytes)
+        for start in range(0, len(chunk), step):
+            piece = chunk[start : start + step]
             self._pending.append(piece)
             self._pending_bytes += len(piece)
             if self._pending_bytes >= self._block_bytes:
@@ -53,32 +59,41 @@ class LineBlocks:
         rest = self._take_pending()
         return self._unquote(rest, closed=True) if self._is_quoted else rest
 
-    def _take_pending(self) -> bytes:
-        pending = b"".join(self._pending)
-        if self._is_quoted is None:
-            pending = pending.removeprefix(_BYTE_ORDER_MARK)
-            unindented = pending.lstrip(_BLANK)
-            self._is_quoted = unindented.startswith(_QUOTE)
+    def _cut(self) -> bytes:
+        last = self._pending[-1]
+        end = last.rfind(b"\n") + 1
+        if end and self._is_opened and not self._is_quoted:
+            # The usual case on its own, because it copies the block only once.
+            self._pending[-1] = last[:end]
+            block = b"".join(self._pending)
+            self._keep(last[end:])
+        else:
+            pending = self._take_pending()
+            end = _end_of_escaped_lines(pending) if self._is_quoted else pending.rfind(b"\n") + 1
+            if end == 0:
+                raise self._unreadable(f"a line of more than {len(pending)} bytes")
+            self._keep(pending[end:])
+            block = pending[:end]
             if self._is_quoted:
-                pending = unindented[1:]
-        self._keep(b"")
-        return pending
+                block = self._unquote(block, closed=False)
+        self._lines_before += block.count(b"\n")
+        return block
 
     def _keep(self, rest: bytes) -> None:
         self._pending = [rest]
         self._pending_bytes = len(rest)
 
-    def _cut(self) -> bytes:
-        pending = self._take_pending()
-        end = _end_of_escaped_lines(pending) if self._is_quoted else pending.rfind(b"\n") + 1
-        if end == 0:
-            raise self._unreadable(f"a line of more than {len(pending)} bytes")
-        self._keep(pending[end:])
-        block = pending[:end]
-        if self._is_quoted:
-            block = self._unquote(block, closed=False)
-        self._lines_before += block.count(b"\n")
-        return block
+    def _take_pending(self) -> bytes:
+        pending = b"".join(self._pending)
+        self._keep(b"")
+        if not self._is_opened:
+            self._is_opened = True
+            pending = pending.removeprefix(_BYTE_ORDER_MARK)
+            unindented = pending.lstrip(BLANK)
+            if unindented.startswith(_QUOTE):
+                self._is_quoted = True
+                return unindented[1:]
+        return pending
 
     def _unquote(self, quoted: bytes, *, closed: bool) -> bytes:
         text = b"".join((_QUOTE, quoted, b"" if closed else _QUOTE))
@@ -86,10 +101,11 @@ class LineBlocks:
             decoded: str = json.loads(text)
             return decoded.encode()
         except ValueError as error:
-            is_cut_off = closed and not quoted.rstrip(_BLANK).endswith(_QUOTE)
+            end = len(quoted.rstrip(BLANK)) - len(_QUOTE)
+            is_closed = quoted[end : end + 1] == _QUOTE and not _is_escaped(quoted, end)
             raise self._unreadable(
                 f"the body begins with a quotation mark and is no JSON string: {error}",
-                is_cut_off=is_cut_off,
+                is_cut_off=closed and not is_closed,
             ) from error
 
     def _unreadable(self, message: str, *, is_cut_off: bool = False) -> UnreadableDelivery:
@@ -102,14 +118,16 @@ class LineBlocks:
 
 
 def _end_of_escaped_lines(quoted: bytes) -> int:
-    r"""The offset after the last `\n` escape of a JSON string's content, 0 if there is none.
-
-    The backslash of an escape stands after an even number of backslashes.
-    """
+    r"""The offset after the last `\n` escape of a JSON string's content, 0 if there is none."""
     at = quoted.rfind(_ESCAPED_NEWLINE)
-    while at >= 0:
-        before = quoted[:at]
-        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
-            return at + len(_ESCAPED_NEWLINE)
+    while at >= 0 and _is_escaped(quoted, at):
         at = quoted.rfind(_ESCAPED_NEWLINE, 0, at)
-    return 0
+    return 0 if at < 0 else at + len(_ESCAPED_NEWLINE)
+
+
+def _is_escaped(quoted: bytes, at: int) -> bool:
+    """Whether the byte at `at` is part of an escape that begins before it."""
+    first_backslash = at
+    while first_backslash > 0 and quoted[first_backslash - 1] == _BACKSLASH:
+        first_backslash -= 1
+    return (at - first_backslash) % 2 == 1

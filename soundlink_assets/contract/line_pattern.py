@@ -1,11 +1,13 @@
-"""One regular expression that only valid lines of an export match.
+"""Regular expressions that only valid lines of an export match.
 
-It recognises the usual spelling of a valid line, in one pass over its bytes: no key doubled or
-missing, every value of the right type. A line that does not match may be valid all the same;
-`lines` decides. So the pattern may be narrower than the contract and never wider.
+One pattern recognises the usual spelling of a valid line with certain keys in a certain order, in
+one pass over its bytes: no key doubled or missing, every value of the right type. A line that
+does not match may be valid all the same; `lines` decides. So a pattern may be narrower than the
+contract and never wider.
 """
 
-from functools import cache
+import re
+from functools import lru_cache
 
 from soundlink_assets.contract.export import Export
 from soundlink_assets.tables import Column, Kind
@@ -16,8 +18,10 @@ _ESCAPE = (
 )
 """An escape in a JSON string; surrogates in pairs only."""
 
-_PATTERNS: dict[Kind, str] = {
-    Kind.TEXT: rf'"(?:[^"\\\x00-\x1f]|{_ESCAPE})*"',
+_TEXT = rf'"(?:[^"\\\x00-\x1f]|{_ESCAPE})*"'
+
+_VALUES: dict[Kind, str] = {
+    Kind.TEXT: _TEXT,
     # Whether the month has that day is left to the conversion.
     Kind.DATE: '"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}"',
     Kind.TIMESTAMP: (
@@ -31,24 +35,40 @@ _PATTERNS: dict[Kind, str] = {
     Kind.FLAG: "(?:true|false)",
 }
 
+_ANY_SCALAR = rf"(?:{_TEXT}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)"
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
+_MOST_KEYS = 64
+"""Lines with more keys get no pattern: the engine's memory for one is limited."""
 
-@cache
-def line_pattern(export: Export) -> str:
+
+def has_pattern(keys: tuple[str, ...]) -> bool:
+    """Whether there is a pattern for lines with these keys."""
+    return len(keys) <= _MOST_KEYS and all(map(_PLAIN_KEY.fullmatch, keys))
+
+
+@lru_cache(maxsize=64)
+def line_pattern(export: Export, keys: tuple[str, ...]) -> str:
     """The pattern, for regex engines without look-around, of a line without its newline.
 
-    Keys stand in the contract's order and optional ones may be absent.
+    `keys` are those of a valid line, in its order, for which `has_pattern` holds. Optional fields
+    may be absent; keys that the contract does not name must be there, with a scalar value.
     """
-    first, *others = export.rows.columns
-    members = _member(first, export) + "".join(
-        f"(?:, ?{_member(column, export)})" + ("" if column.required else "?") for column in others
+    columns = {column.name: column for column in export.rows.columns}
+    members = [_member(name, columns.get(name), export) for name in keys]
+    others = (
+        f"(?:, ?{member})" + ("" if name not in columns or columns[name].required else "?")
+        for name, member in zip(keys[1:], members[1:], strict=True)
     )
-    return rf"^\{{{members}\}}$"
+    return rf"^\{{{members[0]}{''.join(others)}\}}$"
 
 
-def _member(column: Column, export: Export) -> str:
-    value = _PATTERNS[column.kind]
-    if column.name == "schema_version":
-        value = f'"{export.schema_version.replace(".", "[.]")}"'
-    if column.nullable:
+def _member(name: str, column: Column | None, export: Export) -> str:
+    if column is None:
+        value = _ANY_SCALAR
+    elif name == "schema_version":
+        value = f'"{re.escape(export.schema_version)}"'
+    else:
+        value = _VALUES[column.kind]
+    if column is not None and column.nullable:
         value = f"(?:{value}|null)"
-    return f'"{column.name}": ?{value}'
+    return f'"{name}": ?{value}'

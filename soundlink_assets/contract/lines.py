@@ -52,13 +52,17 @@ class WrongValueError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A valid line: the values of the contract's fields, and the keys as they stand in it."""
+    """A valid line: the values of the contract's fields, and the keys as they stand in it.
+
+    `extra_keys` are those that the contract does not name.
+    """
 
     values: dict[str, Any]
     keys: tuple[str, ...]
+    extra_keys: tuple[str, ...]
 
 
-def read_line(raw: bytes, number: int, export: Export, *, has_newline: bool = True) -> Line:
+def read_line(raw: bytes, number: int, export: Export, *, has_newline: bool) -> Line:
     """Reads line `number` of a delivery, which is not blank.
 
     `has_newline` is False for a last line that the body ends in. Counts come as int, money as
@@ -92,7 +96,8 @@ def read_line(raw: bytes, number: int, export: Export, *, has_newline: bool = Tr
         doubled = next(key for key in keys if keys.count(key) > 1)
         raise _violation("the key stands twice in one object", number, doubled)
     values = {column.name: _value(column, found, number) for column in export.rows.columns}
-    return Line(values, keys)
+    extra_keys = tuple(key for key in keys if key not in values)
+    return Line(values=values, keys=keys, extra_keys=extra_keys)
 
 
 def _load(raw: bytes) -> Any:

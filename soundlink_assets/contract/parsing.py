@@ -1,34 +1,27 @@
 """From the bytes of a delivery to a verified, typed frame.
 
-The body is parsed in blocks of whole lines, so that memory stays bounded. In a block, lines that
-match `line_pattern` go to polars; all others are read one by one by `lines`, which decides.
-Rules that a stored row may break (identities, formats) are in `evaluation`.
+The body is read in blocks of whole lines, so that memory stays bounded. What makes a single line
+valid is in `lines`; here it is what makes the rows of a delivery valid together. Rules that a
+stored row may break (identities, formats) are in `evaluation`.
 """
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import polars as pl
-from polars.exceptions import ComputeError
 
+from soundlink_assets.contract.blocks import LINE, Block, BlockReader
 from soundlink_assets.contract.body import BLOCK_BYTES, LineBlocks
 from soundlink_assets.contract.export import Export
-from soundlink_assets.contract.line_pattern import line_pattern
-from soundlink_assets.contract.lines import BLANK, read_line
-from soundlink_assets.contract.schemas import (
-    MONEY,
-    empty_frame,
-    polars_schema,
-    row_schema,
-)
+from soundlink_assets.contract.lines import read_line
+from soundlink_assets.contract.schemas import row_schema
 from soundlink_assets.contract.violations import (
+    CheckName,
     ContractViolation,
     RefusedDelivery,
     UnreadableDelivery,
 )
 from soundlink_assets.contract.window import Window
-from soundlink_assets.tables import Kind
 
 __all__ = [
     "ContractViolation",
@@ -39,32 +32,23 @@ __all__ = [
     "verify_request",
 ]
 
-_ROW = "__row__"
-_SAMPLE = 3
-"""Keys of violating rows that a message names."""
-
-_DELIVERED_AS: dict[Kind, pl.DataType] = {
-    # polars reads dates leniently and money not at all: both are converted afterwards.
-    Kind.TEXT: pl.String(),
-    Kind.DATE: pl.String(),
-    Kind.TIMESTAMP: pl.String(),
-    Kind.COUNT: pl.Int64(),
-    Kind.MONEY: pl.Float64(),
-    Kind.RATIO: pl.Float64(),
-    Kind.FLAG: pl.Boolean(),
-}
+_SHOWN = 3
+"""So many lines, days or campaigns does a message name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDelivery:
-    """A delivery that keeps the contract.
+    """A delivery whose rows are valid, alone and together.
 
-    `frame` has the contract's columns in its order, in the order of the lines. `line_count` is the
-    number of rows delivered, which `X-Row-Count` announces: exact duplicates count, blank lines
-    do not. `extra_fields` are keys that the contract does not name, sorted; they are not stored.
+    `frame` has the contract's columns in its order, and the rows in the order of the lines;
+    `line_numbers` says of each row in which line of the body it stood. `line_count` is the number
+    of rows delivered, which `X-Row-Count` announces: exact duplicates count, blank lines do not.
+    `extra_fields` are the keys that the contract does not name, sorted; they are not stored.
     """
 
+    export: Export
     frame: pl.DataFrame
+    line_numbers: pl.Series
     line_count: int
     merged_duplicates: int
     extra_fields: tuple[str, ...]
@@ -81,19 +65,19 @@ class DeliveryParser:
     def __init__(self, export: Export, *, block_bytes: int = BLOCK_BYTES) -> None:
         self._export = export
         self._blocks = LineBlocks(block_bytes)
+        self._reader = BlockReader(export)
         self._frames: list[pl.DataFrame] = []
-        self._extra_fields: set[str] = set()
-        self._lines_read = 0
+        self._newlines = 0
         self._violation: UnreadableDelivery | None = None
         self._is_undecodable = False
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next bytes of the body, and parses a block as soon as it is complete."""
+        """Takes the next bytes of the body, and reads a block as soon as it is complete."""
         if self._is_undecodable:
             return
         try:
-            for block in self._blocks.feed(chunk):
-                self._read(block)
+            for text in self._blocks.feed(chunk):
+                self._read(text)
         except UnreadableDelivery as violation:
             self._is_undecodable = True
             self._hold(violation)
@@ -113,15 +97,16 @@ class DeliveryParser:
                 self._hold(violation)
         if self._violation is not None:
             raise self._violation
-        delivered = pl.concat([empty_frame(self._export.rows), *self._frames])
+        delivered = pl.concat(self._frames)
         self._frames.clear()
-        frame = _without_duplicates(delivered, self._export)
-        _refuse_invalid_rows(frame, self._export)
+        rows = _verified_rows(delivered, self._export)
         return ParsedDelivery(
-            frame=frame,
+            export=self._export,
+            frame=rows.drop(LINE),
+            line_numbers=rows[LINE],
             line_count=delivered.height,
-            merged_duplicates=delivered.height - frame.height,
-            extra_fields=tuple(sorted(self._extra_fields)),
+            merged_duplicates=delivered.height - rows.height,
+            extra_fields=self._reader.extra_fields,
         )
 
     def _hold(self, violation: UnreadableDelivery) -> None:
@@ -131,151 +116,146 @@ class DeliveryParser:
         ):
             self._violation = violation
 
-    def _read(self, block: bytes) -> None:
-        first_line = self._lines_read + 1
-        self._lines_read += block.count(b"\n")
+    def _read(self, text: bytes) -> None:
+        block = Block(text, first_line=self._newlines + 1)
+        self._newlines += text.count(b"\n")
         if self._violation is None:
             try:
-                self._frames.append(self._frame(block, first_line))
+                self._frames.append(self._reader.read(block))
             except UnreadableDelivery as violation:
                 self._hold(violation)
         if self._violation is not None and self._violation.check != "schema_version":
-            self._look_for_other_version(block, first_line)
+            self._look_for_other_version(block)
 
-    def _frame(self, block: bytes, first_line: int) -> pl.DataFrame:
-        lines = _split(block)
-        if lines is not None:
-            matches = lines.str.contains(line_pattern(self._export))
-            if matches.all():
-                frame = _frame_of_matching(block, lines.len(), self._export)
-                if frame is not None:
-                    return frame
-        return self._frame_of_any(block, first_line)
-
-    def _frame_of_any(self, block: bytes, first_line: int) -> pl.DataFrame:
-        known = set(self._export.rows.column_names)
-        rows: list[dict[str, Any]] = []
-        lines = block.split(b"\n")
-        for offset, raw in enumerate(lines):
-            if not raw.strip(BLANK):
-                continue
-            line = read_line(
-                raw, first_line + offset, self._export, has_newline=offset < len(lines) - 1
-            )
-            rows.append(line.values)
-            self._extra_fields.update(known.symmetric_difference(line.keys) - known)
-        return pl.DataFrame(rows, schema=polars_schema(self._export.rows), orient="row")
-
-    def _look_for_other_version(self, block: bytes, first_line: int) -> None:
-        for offset, raw in enumerate(block.split(b"\n")):
-            if not raw.strip(BLANK):
-                continue
+    def _look_for_other_version(self, block: Block) -> None:
+        for number, raw, has_newline in block.lines():
             try:
-                read_line(raw, first_line + offset, self._export)
+                read_line(raw, number, self._export, has_newline=has_newline)
             except UnreadableDelivery as violation:
                 if violation.check == "schema_version":
                     self._hold(violation)
                     return
 
 
-def _split(block: bytes) -> pl.Series | None:
-    """The lines of a block, or None if it is not UTF-8."""
-    try:
-        return pl.read_lines(block).to_series()
-    except ComputeError:
-        return None
-
-
-def _frame_of_matching(block: bytes, line_count: int, export: Export) -> pl.DataFrame | None:
-    """The frame of lines that all match the pattern; None if a value needs the exact reading."""
-    columns = export.rows.columns
-    delivered = pl.read_ndjson(
-        block, schema={column.name: _DELIVERED_AS[column.kind] for column in columns}
-    )
-    frame = delivered.with_columns(
-        *(
-            pl.col(column.name).str.to_date("%Y-%m-%d", strict=False)
-            for column in columns
-            if column.kind is Kind.DATE
-        ),
-        *(
-            pl.col(column.name).str.to_datetime(
-                "%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", time_zone="UTC", strict=False
-            )
-            for column in columns
-            if column.kind is Kind.TIMESTAMP
-        ),
-        *(pl.col(column.name).cast(MONEY) for column in columns if column.kind is Kind.MONEY),
-    )
-    lost = frame.null_count().row(0) != delivered.null_count().row(0)
-    return None if lost or frame.height != line_count else frame
-
-
-def _without_duplicates(frame: pl.DataFrame, export: Export) -> pl.DataFrame:
-    keys = frame.select(export.rows.key)
-    if keys.hash_rows().n_unique() == frame.height:
-        return frame
-    return frame.unique(maintain_order=True)
-
-
-def _refuse_invalid_rows(frame: pl.DataFrame, export: Export) -> None:
-    """Raises RefusedDelivery if a row breaks the schema: its key stands twice, a count is < 0."""
-    _, failures = row_schema(export).filter(frame)
-    counts = failures.counts()
-    if not counts:
-        return
-    examples = failures.invalid().select(export.rows.key).head(_SAMPLE).rows(named=True)
-    is_key = set(counts) == {"primary_key"}
-    raise RefusedDelivery(
-        f"{', '.join(f'{rule}: {count} rows' for rule, count in counts.items())}; "
-        f"for example {'; '.join(map(_shown, examples))}",
-        check="primary_key" if is_key else "required_fields",
-        field=None if is_key else next(iter(counts)).partition("|")[0],
-    )
-
-
-def _shown(key: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in key.items())
-
-
-def verify_request(frame: pl.DataFrame, campaign_id: str, window: Window) -> None:
+def verify_request(parsed: ParsedDelivery, campaign_id: str, window: Window) -> None:
     """Verifies that the rows are those of the request: one campaign, the window's days.
 
-    A requested id that is not a UUID may be an alias (the contract's path example is none), so
-    the rows of any one campaign answer it.
+    A requested id that is not a UUID may be an alias (the contract's path example is none, its
+    rows have one), so the rows of any one campaign answer it.
 
     Raises RefusedDelivery.
     """
-    days = frame["report_date"]
-    outside = days.filter((days < window.first) | (days > window.last)).unique().sort()
-    if outside.len():
-        raise RefusedDelivery(
-            f"{outside.len()} days outside the window {window}, from {outside[0]} to {outside[-1]}",
+    rows = parsed.frame.with_columns(parsed.line_numbers)
+    day = pl.col("report_date")
+    outside = rows.filter((day < window.first) | (day > window.last))
+    if not outside.is_empty():
+        raise _refusal(
+            f"days outside the window {window}: {_listed(outside['report_date'])}",
+            outside,
             check="request_match",
             field="report_date",
         )
-    delivered = frame["campaign_id"].unique().sort().to_list()
-    if len(delivered) > 1:
-        raise RefusedDelivery(
-            f"rows of {len(delivered)} campaigns: {', '.join(delivered[:_SAMPLE])}",
-            check="request_match",
-            field="campaign_id",
-        )
-    if delivered and _is_uuid(campaign_id) and not _is_same_id(delivered[0], campaign_id):
-        raise RefusedDelivery(
-            f"rows of campaign {delivered[0]}, where {campaign_id} was asked for",
+    if rows.is_empty():
+        return
+    expected = _campaign_of(rows["campaign_id"][0], requested=campaign_id)
+    others = rows.filter(pl.col("campaign_id") != expected)
+    if not others.is_empty():
+        raise _refusal(
+            f"rows of another campaign than {expected}: {_listed(others['campaign_id'])}",
+            others,
             check="request_match",
             field="campaign_id",
         )
 
 
-def _is_uuid(text: str) -> bool:
+def _campaign_of(delivered: str, *, requested: str) -> str:
+    """The campaign id that the rows must have, where the first of them has `delivered`."""
+    asked_for = _uuid(requested)
+    return delivered if asked_for in (None, _uuid(delivered)) else requested
+
+
+def _uuid(text: str) -> UUID | None:
     try:
-        UUID(text)
+        return UUID(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def _is_same_id(left: str, right: str) -> bool:
-    return left == right or (_is_uuid(left) and UUID(left) == UUID(right))
+def _verified_rows(delivered: pl.DataFrame, export: Export) -> pl.DataFrame:
+    """The rows with exact duplicates merged into the first of them.
+
+    Raises RefusedDelivery for a key that stands twice, and for a count below its least value.
+    """
+    suspects = delivered.filter(_is_suspect(delivered, export))
+    if suspects.is_empty():
+        return delivered
+    distinct = suspects.unique(export.rows.column_names, keep="first")
+    _refuse_invalid_rows(distinct, export)
+    merged = suspects.join(distinct, on=LINE, how="anti")
+    return delivered.join(merged, on=LINE, how="anti", maintain_order="left")
+
+
+def _is_suspect(rows: pl.DataFrame, export: Export) -> pl.Series:
+    """Whether a row may be invalid; the row schema itself would need as much memory as the rows.
+
+    Rows of one key have one hash, so that rows with a hash of their own have a key of their own.
+    """
+    hashes = rows.select(export.rows.key).hash_rows()
+    is_low = rows.select(
+        pl.any_horizontal(
+            pl.col(column.name) < column.minimum
+            for column in export.rows.columns
+            if column.minimum is not None
+        ).fill_null(value=False)
+    ).to_series()
+    return is_low if hashes.n_unique() == rows.height else is_low | hashes.is_duplicated()
+
+
+def _refuse_invalid_rows(rows: pl.DataFrame, export: Export) -> None:
+    _, failure = row_schema(export).filter(rows)
+    counts = failure.counts()
+    if not counts:
+        return
+    rule = "primary_key" if "primary_key" in counts else next(iter(counts))
+    keys = failure.details().filter(pl.col(rule) == "invalid").select(export.rows.key)
+    invalid = rows.join(keys, on=export.rows.key, how="semi").sort(LINE)
+    if rule == "primary_key":
+        raise _contradiction(invalid, export)
+    field, _, broken = rule.partition("|")
+    raise _refusal(
+        f"{_listed(invalid[field])} breaks the rule {broken!r} of the row schema",
+        invalid,
+        check="required_fields",
+        field=field,
+    )
+
+
+def _contradiction(rows: pl.DataFrame, export: Export) -> RefusedDelivery:
+    """The refusal of rows that share keys and differ elsewhere."""
+    key = rows.select(export.rows.key).head(1)
+    group = rows.join(key, on=export.rows.key, how="semi")
+    differing = [name for name in export.rows.column_names if group[name].n_unique() > 1]
+    return _refusal(
+        f"the primary key {key.row(0)} stands in lines {_listed(group[LINE])}, which differ in "
+        f"{', '.join(differing)}",
+        rows,
+        check="primary_key",
+        field=differing[0],
+    )
+
+
+def _refusal(message: str, rows: pl.DataFrame, *, check: CheckName, field: str) -> RefusedDelivery:
+    """The refusal of a delivery because of these rows; it names the first of their lines."""
+    return RefusedDelivery(
+        f"{message} ({rows.height} rows)",
+        check=check,
+        line=rows.row(0, named=True)[LINE],
+        field=field,
+    )
+
+
+def _listed(values: pl.Series) -> str:
+    """The different values in their order, as many as a message can hold."""
+    unique = values.unique(maintain_order=True)
+    more = ", ..." if unique.len() > _SHOWN else ""
+    return ", ".join(map(str, unique.head(_SHOWN))) + more
