@@ -8,6 +8,7 @@ from dataclasses import replace
 from soundlink_assets.tables import Column, Kind, Table
 from soundlink_assets.warehouse.sql import day_column, identifier, listed, qualified
 
+CAMPAIGN = "campaign_id"
 REQUESTED_CAMPAIGN = "requested_campaign_id"
 EXPORTED_AT = "exported_at"
 INGESTED_AT = "ingested_at"

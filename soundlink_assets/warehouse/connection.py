@@ -1,9 +1,11 @@
 """The one place that opens the warehouse: where it is, its lock, its settings, its errors."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -17,19 +19,21 @@ from soundlink_assets.warehouse.errors import (
     WarehouseError,
 )
 from soundlink_assets.warehouse.locking import WAIT_SECONDS, Patience, locked
-from soundlink_assets.warehouse.sql import literal
 
-CATALOG = "warehouse"
-"""The name under which the warehouse is attached; no schema of ours has it."""
+WRITER_MEMORY = "512MiB"
+"""Memory of DuckDB in a write, whatever its size; what needs more goes to disk beside the file."""
+
+WRITER_THREADS = 4
+"""Most threads of a write: each holds a row group, and all must fit into `WRITER_MEMORY`."""
 
 _LOG = logging.getLogger(__name__)
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": "false"}
+_SHELVES = ("md", "motherduck", "ducklake")
 
 
 def warehouse_file(warehouse: str) -> Path:
     """The file that `SOUNDLINK_WAREHOUSE` names; UnsupportedWarehouseError if it names none."""
-    scheme = warehouse.partition(":")[0].lower()
-    if scheme in {"md", "motherduck", "ducklake"} or warehouse.strip() in {"", ":memory:"}:
+    scheme, colon, _ = warehouse.partition(":")
+    if not warehouse.strip() or (colon and scheme.lower() in {"", *_SHELVES}):
         raise UnsupportedWarehouseError(
             f"SOUNDLINK_WAREHOUSE is {warehouse!r}: only a DuckDB file is supported so far."
         )
@@ -53,12 +57,12 @@ def connect(
     """
     file = warehouse_file(warehouse)
     patience = Patience(wait_seconds, log)
-    if read_only and not file.exists():
-        with _open(":memory:", read_only=False) as connection:
-            yield connection
-        return
     if not read_only:
         _make_folder(file.parent)
+    elif not file.exists():
+        with _translated(file), _open(":memory:", read_only=False) as connection:
+            yield connection
+        return
     with (
         locked(file, exclusive=not read_only, purpose=purpose, patience=patience),
         _translated(file),
@@ -77,6 +81,14 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except BaseException:
         _roll_back(connection)
         raise
+
+
+def count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Any = None) -> int:
+    """The one number that a statement returns: a count, or the rows that it touched."""
+    row = connection.execute(statement, parameters).fetchone()
+    if row is None:
+        raise RuntimeError("a statement that counts returned nothing")
+    return int(row[0])
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -104,33 +116,23 @@ def _open_patiently(
         try:
             return _open(str(file), read_only=read_only)
         except duckdb.IOException as error:
-            if not _is_held(error):
+            if "Could not set lock on file" not in str(error):
                 raise
             patience.pause(f"which a process outside the platform holds ({_first_line(error)})")
 
 
 def _open(database: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """Attach the file under a name of ours.
-
-    Opened directly, its name would be the file's, and `soundlink.campaigns` is ambiguous in a
-    file called soundlink.duckdb.
-    """
-    connection = duckdb.connect(":memory:", config=_CONFIG)
-    try:
-        if database != ":memory:":
-            mode = ", READ_ONLY" if read_only else ""
-            connection.execute(f"ATTACH {literal(database)} AS {CATALOG} (TYPE duckdb{mode})")
-            connection.execute(f"USE {CATALOG}")
-    except BaseException:
-        connection.close()
-        raise
+    # Without replacement scans, a table that does not exist is an error, never a Python variable.
+    connection = duckdb.connect(
+        database, read_only=read_only, config={"python_enable_replacements": "false"}
+    )
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET preserve_insertion_order = false")
+    if not read_only:
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute("SET memory_limit = $memory", {"memory": WRITER_MEMORY})
+        threads = min(WRITER_THREADS, os.cpu_count() or 1)
+        connection.execute("SET threads = $threads", {"threads": threads})
     return connection
-
-
-def _is_held(error: duckdb.Error) -> bool:
-    return "Could not set lock on file" in str(error)
 
 
 def _first_line(error: BaseException) -> str:
@@ -166,12 +168,13 @@ def _explain(error: duckdb.Error, file: Path) -> WarehouseError | None:
             f"The disk of {file} is full; the warehouse holds what it held before. Make room, "
             f"then run again. ({said})"
         )
-    if any(words in text for words in ("Permission denied", "Read-only file system")):
+    if "Permission denied" in text or "Read-only file system" in text:
         return ReadOnlyWarehouseError(
-            f"{file} cannot be opened: this user has no access to it or to its folder. ({said})"
+            f"{file} cannot be opened: this user lacks the rights to it or to its folder. Give "
+            f"them, or set SOUNDLINK_WAREHOUSE to a file elsewhere. ({said})"
         )
     if isinstance(error, duckdb.CatalogException) and "does not exist" in text:
         return MissingTableError(
-            f"{said}. Tables appear with the first materialisation of their asset."
+            f"{said} Tables appear with the first materialisation of their asset."
         )
     return None

@@ -35,3 +35,7 @@ class MissingTableError(WarehouseError):
 
 class MisfitError(WarehouseError):
     """Columns or types of a frame, of a stored table and of its description disagree."""
+
+
+class DoubledRowsError(WarehouseError):
+    """One campaign was asked for under two ids, so that its rows would count twice."""

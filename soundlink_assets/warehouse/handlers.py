@@ -25,15 +25,10 @@ from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
 from soundlink_assets.warehouse.companions import EXPORTED_AT
 from soundlink_assets.warehouse.connection import connect, transaction
+from soundlink_assets.warehouse.frames import replace_all, replace_days, row_count
 from soundlink_assets.warehouse.reading import load_cells, load_table, select_statement
-from soundlink_assets.warehouse.types import Deliveries, StoredDays, closing
-from soundlink_assets.warehouse.writing import (
-    Replaced,
-    replace_all,
-    replace_cells,
-    replace_days,
-    row_count,
-)
+from soundlink_assets.warehouse.types import Deliveries, StoredDays
+from soundlink_assets.warehouse.writing import Replaced, replace_cells
 
 Context = dg.OutputContext | dg.InputContext
 Connection = duckdb.DuckDBPyConnection
@@ -138,7 +133,11 @@ class DeliveriesHandler(DbTypeHandler[Deliveries]):
             "cells_replaced": replaced.replaced_cells,
             "cells_kept": replaced.kept_cells,
             "campaigns_delivered": len(obj.campaign_ids),
-            **({"exported_at": dg.MetadataValue.timestamp(exported_at)} if exported_at else {}),
+            **(
+                {"newest_exported_at": dg.MetadataValue.timestamp(exported_at)}
+                if exported_at
+                else {}
+            ),
         }
 
     @override
@@ -203,10 +202,10 @@ class FrameHandler(DbTypeHandler[pl.DataFrame]):
         table = self._catalogue.table(table_slice)
         window = window_of(table_slice)
         if window is None:
-            rows = replace_all(connection, table, obj)
+            replace_all(connection, table, obj)
         else:
-            rows = replace_days(connection, table, obj, window)
-        return {"dagster/row_count": rows, "rows": obj.height}
+            replace_days(connection, table, obj, window)
+        return {"dagster/row_count": row_count(connection, table), "rows": obj.height}
 
     @override
     def load_input(
@@ -225,8 +224,11 @@ class WarehouseIOManager(DbIOManager):
 
     @override
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        with closing(obj):
+        try:
             super().handle_output(context, obj)
+        finally:
+            if isinstance(obj, Deliveries):
+                obj.close()
 
 
 def build_io_manager(warehouse: str, tables: Sequence[Table], clock: Clock) -> dg.IOManager:

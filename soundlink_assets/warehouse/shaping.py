@@ -1,12 +1,12 @@
 """The shape of stored tables: made from their descriptions, extended, never cast."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import duckdb
 
-from soundlink_assets.tables import Table
+from soundlink_assets.tables import Column, Table
 from soundlink_assets.warehouse.errors import MisfitError
-from soundlink_assets.warehouse.sql import identifier, listed, qualified, stored_type
+from soundlink_assets.warehouse.sql import identifier, listed, literal, qualified, stored_type
 
 
 def stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
@@ -30,6 +30,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
         columns = ", ".join(f"{identifier(c.name)} {c.kind.value}" for c in table.columns)
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.schema)}")
         connection.execute(f"CREATE TABLE {qualified(table)} ({columns})")
+        _describe(connection, table, table.columns)
         return True
     check_types(table, stored, "the stored table")
     missing = [column for column in table.columns if column.name not in stored]
@@ -38,7 +39,21 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
             f"ALTER TABLE {qualified(table)} ADD COLUMN "
             f"{identifier(column.name)} {column.kind.value}"
         )
+    _describe(connection, table, missing)
     return bool(missing)
+
+
+def _describe(
+    connection: duckdb.DuckDBPyConnection, table: Table, columns: Iterable[Column]
+) -> None:
+    description = literal(f"{table.description} Grain: {table.grain}.")
+    connection.execute(f"COMMENT ON TABLE {qualified(table)} IS {description}")
+    for column in columns:
+        unit = f" [{column.unit}]" if column.unit else ""
+        connection.execute(
+            f"COMMENT ON COLUMN {qualified(table)}.{identifier(column.name)} "
+            f"IS {literal(column.description + unit)}"
+        )
 
 
 def check_types(table: Table, found: Mapping[str, str], where: str) -> None:

@@ -1,9 +1,6 @@
 """What assets hand to the IO manager and get from it. Light: polars is imported when rows come."""
 
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -12,14 +9,18 @@ from typing import TYPE_CHECKING, Self
 from soundlink_assets.contract.export import OWN_COLUMNS
 from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
-from soundlink_assets.warehouse.companions import EXPORTED_AT, REQUESTED_CAMPAIGN
+from soundlink_assets.warehouse.companions import (
+    EXPORTED_AT,
+    REQUESTED_CAMPAIGN,
+    STAMPS,
+    WRITTEN_AT,
+    cells_table,
+)
+from soundlink_assets.warehouse.spool import Spool
 from soundlink_assets.warehouse.sql import day_column
 
 if TYPE_CHECKING:
     import polars as pl
-
-SPOOL_ROWS = 100_000
-"""Rows that are gathered in memory before they go to a file of their own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,21 +38,16 @@ class StoredDays:
 class Deliveries:
     """What the campaigns of one run delivered of one export, spooled to a temporary folder.
 
-    `add` takes one verified delivery after the other; memory stays at `SPOOL_ROWS` rows and the
-    facts about each cell. The IO manager writes and closes it; close it yourself when nothing is
-    to be written. Not for several threads at once.
+    `add` takes one verified delivery after the other, so that memory does not grow with the number
+    of campaigns. The IO manager writes and closes it; close it yourself when nothing is to be
+    written. Not for several threads at once.
     """
 
     def __init__(self, table: Table, window: Window) -> None:
         self.table = table
         self.window = window
-        own = {column.name for column in OWN_COLUMNS}
-        self._delivered_columns = [name for name in table.column_names if name not in own]
         self._day = day_column(table)
-        self._folder = tempfile.TemporaryDirectory(prefix="soundlink-spool-")
-        self._files: list[Path] = []
-        self._pending: list[pl.DataFrame] = []
-        self._schema: pl.Schema | None = None
+        self._spool = Spool()
         self._cells: list[pl.DataFrame] = []
         self._windows: dict[str, list[Window]] = {}
 
@@ -64,23 +60,55 @@ class Deliveries:
     ) -> None:
         """Take the delivery of one campaign for one window of days.
 
-        `frame` holds the contract's columns, in any order. ValueError if its columns or types are
-        not those of the earlier deliveries, if a row lies outside `window`, or if a cell is
-        delivered twice.
+        `frame` holds the contract's columns in their types, in any order; `fetched_at` is when the
+        request was sent. ValueError if the frame has other columns or types or a row outside
+        `window`, or if a cell is delivered twice. FullDiskError if there is no room to spool.
         """
+        import polars as pl
+
         self._check_window(requested_campaign_id, window)
         frame = self._checked(frame, window)
         self._cells.append(self._cells_of(requested_campaign_id, window, frame, fetched_at))
         self._windows.setdefault(requested_campaign_id, []).append(window)
-        if frame.is_empty():
-            return
+        if not frame.is_empty():
+            requested = pl.lit(requested_campaign_id).alias(REQUESTED_CAMPAIGN)
+            self._spool.add(frame.with_columns(requested))
+
+    @property
+    def campaign_ids(self) -> tuple[str, ...]:
+        """The campaigns that delivered, in the order in which they came."""
+        return tuple(self._windows)
+
+    def files(self) -> list[Path]:
+        """The Parquet files with all rows so far.
+
+        Beside the contract's columns they have `requested_campaign_id` and `spool.ROW_NUMBER`.
+        """
+        return self._spool.files()
+
+    def cells(self) -> "pl.DataFrame":
+        """One row per delivered cell: the ledger's columns without those that the write fills."""
         import polars as pl
 
-        self._pending.append(
-            frame.with_columns(pl.lit(requested_campaign_id).alias(REQUESTED_CAMPAIGN))
-        )
-        if sum(pending.height for pending in self._pending) >= SPOOL_ROWS:
-            self._flush()
+        return pl.concat([self._no_cells(), *self._cells])
+
+    def rows_by_day(self) -> dict[date, int]:
+        """Delivered rows of each day of the window, days without rows included."""
+        counts: Counter[date] = Counter(dict.fromkeys(self.window.dates(), 0))
+        for cells in self._cells:
+            for day, rows in cells.select(self._day, "row_count").iter_rows():
+                counts[day] += rows
+        return dict(counts)
+
+    def close(self) -> None:
+        """Remove the spooled rows. More than once is harmless."""
+        self._spool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
 
     def _check_window(self, requested_campaign_id: str, window: Window) -> None:
         if window.first < self.window.first or window.last > self.window.last:
@@ -93,24 +121,23 @@ class Deliveries:
                 )
 
     def _checked(self, frame: "pl.DataFrame", window: Window) -> "pl.DataFrame":
-        if sorted(frame.columns) != sorted(self._delivered_columns):
-            differing = sorted(set(frame.columns) ^ set(self._delivered_columns))
-            raise ValueError(
-                f"{self.table.qualified_name}: a delivery has exactly the contract's columns; "
-                f"missing or extra: {', '.join(differing)}"
+        from soundlink_assets.contract.schemas import polars_schema
+
+        own = {column.name for column in OWN_COLUMNS}
+        schema = {
+            name: dtype for name, dtype in polars_schema(self.table).items() if name not in own
+        }
+        if dict(frame.schema) != schema:
+            differing = sorted(
+                f"{name} is {frame.schema.get(name, 'absent')}, not {schema.get(name, 'a column')}"
+                for name in {*frame.columns, *schema}
+                if frame.schema.get(name) != schema.get(name)
             )
-        frame = frame.select(self._delivered_columns)
-        if self._schema is None:
-            self._schema = frame.schema
-        elif frame.schema != self._schema:
-            raise ValueError(
-                f"{self.table.qualified_name}: the types {dict(frame.schema)} are not those of the "
-                f"deliveries before, {dict(self._schema)}"
-            )
+            raise ValueError(f"{self.table.qualified_name}: {'; '.join(differing)}")
         days = frame.get_column(self._day)
         if days.null_count() or not days.is_between(window.first, window.last).all():
             raise ValueError(f"{self.table.qualified_name}: a row lies outside {window}")
-        return frame
+        return frame.select(list(schema))
 
     def _cells_of(
         self,
@@ -121,81 +148,26 @@ class Deliveries:
     ) -> "pl.DataFrame":
         import polars as pl
 
-        timestamp = pl.Datetime("us", "UTC")
         found = frame.group_by(self._day).agg(
             pl.col(EXPORTED_AT).max(),
             pl.col(EXPORTED_AT).min().alias("oldest_exported_at"),
             pl.len().cast(pl.Int64).alias("row_count"),
         )
-        days = pl.DataFrame({self._day: list(window.dates())}, schema={self._day: pl.Date})
-        return days.join(found, on=self._day, how="left").with_columns(
-            pl.lit(requested_campaign_id).alias(REQUESTED_CAMPAIGN),
-            pl.lit(fetched_at).cast(timestamp).alias("fetched_at"),
-            pl.col(EXPORTED_AT).cast(timestamp),
-            pl.col("oldest_exported_at").cast(timestamp),
-            pl.col("row_count").fill_null(0),
+        return (
+            pl.Series(self._day, list(window.dates()), dtype=pl.Date)
+            .to_frame()
+            .join(found, on=self._day, how="left")
+            .with_columns(
+                pl.lit(requested_campaign_id).alias(REQUESTED_CAMPAIGN),
+                pl.lit(fetched_at).cast(pl.Datetime("us", "UTC")).alias("fetched_at"),
+                pl.col("row_count").fill_null(0),
+            )
+            .select(self._no_cells().columns)
         )
 
-    def _flush(self) -> None:
-        import polars as pl
+    def _no_cells(self) -> "pl.DataFrame":
+        from soundlink_assets.contract.schemas import empty_frame
 
-        if self._pending:
-            path = Path(self._folder.name) / f"{len(self._files):05}.parquet"
-            pl.concat(self._pending).write_parquet(path, compression="lz4", statistics=False)
-            self._pending.clear()
-            self._files.append(path)
-
-    @property
-    def campaign_ids(self) -> tuple[str, ...]:
-        """The campaigns that delivered, in the order in which they came."""
-        return tuple(self._windows)
-
-    def files(self) -> list[Path]:
-        """The Parquet files with all rows so far, `requested_campaign_id` among their columns."""
-        self._flush()
-        return list(self._files)
-
-    def cells(self) -> "pl.DataFrame":
-        """One row per delivered cell: the ledger's columns without `written_at` and `run_id`."""
-        import polars as pl
-
-        empty = pl.DataFrame(
-            schema={
-                self._day: pl.Date,
-                EXPORTED_AT: pl.Datetime("us", "UTC"),
-                "oldest_exported_at": pl.Datetime("us", "UTC"),
-                "row_count": pl.Int64,
-                REQUESTED_CAMPAIGN: pl.String,
-                "fetched_at": pl.Datetime("us", "UTC"),
-            }
-        )
-        return pl.concat([empty, *self._cells])
-
-    def rows_by_day(self) -> dict[date, int]:
-        """Delivered rows of each day of the window, days without rows included."""
-        counts: Counter[date] = Counter(dict.fromkeys(self.window.dates(), 0))
-        for cells in self._cells:
-            for day, rows in cells.select(self._day, "row_count").iter_rows():
-                counts[day] += rows
-        return dict(counts)
-
-    def close(self) -> None:
-        """Remove the spooled rows. More than once is harmless."""
-        self._pending.clear()
-        self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-
-@contextmanager
-def closing(obj: object) -> Iterator[None]:
-    """Close `obj` at the end if it is spooled deliveries, whatever happened."""
-    try:
-        yield
-    finally:
-        if isinstance(obj, Deliveries):
-            obj.close()
+        filled_by_the_write = {*STAMPS, WRITTEN_AT}
+        ledger = empty_frame(cells_table(self.table))
+        return ledger.select(name for name in ledger.columns if name not in filled_by_the_write)

@@ -1,18 +1,18 @@
-"""What a write does to the stored tables, inside a transaction that the caller holds.
+"""How a delivery replaces cells: the steps of the write, in their order, in one transaction.
 
-Every step is a function of its own, in the order of the write. SQL stays within what DuckLake and
-MotherDuck take as well: no keys, no row ids, no upserts.
+Derived frames are written by `frames`. SQL stays within what DuckLake and MotherDuck take as well:
+no keys, no upserts, no types of DuckDB alone.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
-from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
 from soundlink_assets.warehouse.companions import (
+    CAMPAIGN,
     EXPORTED_AT,
     INGESTED_AT,
     REQUESTED_CAMPAIGN,
@@ -24,18 +24,16 @@ from soundlink_assets.warehouse.companions import (
     cells_table,
     superseded_table,
 )
-from soundlink_assets.warehouse.errors import MisfitError
+from soundlink_assets.warehouse.connection import count
+from soundlink_assets.warehouse.errors import DoubledRowsError
 from soundlink_assets.warehouse.shaping import check_relation, ensure_table
+from soundlink_assets.warehouse.spool import ROW_NUMBER
 from soundlink_assets.warehouse.sql import day_column, identifier, listed, qualified
 from soundlink_assets.warehouse.types import Deliveries
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _CELLS = "delivered_cells"
 _REPLACED = "replaced_cells"
 _UNCHANGED = "unchanged_rows"
-_FRAME = "derived_frame"
 _SPOOL = "read_parquet($files)"
 
 
@@ -72,22 +70,22 @@ def replace_cells(
     written_at = next_stamp(connection, table, now)
     stamp = {"written_at": written_at, "run_id": run_id}
     days = {"first": deliveries.window.first, "last": deliveries.window.last}
-    rows = unchanged = 0
     files = [str(path) for path in deliveries.files()]
     if files:
-        check_relation(connection, table, _SPOOL, {"files": files}, _delivered_columns(table))
-    find_unchanged_rows(connection, table, files, days)
+        spooled = (*_delivered_columns(table), ROW_NUMBER)
+        check_relation(connection, table, _SPOOL, {"files": files}, spooled)
+    unchanged = find_unchanged_rows(connection, table, files, days)
     superseded = archive_superseded_rows(connection, table, days, written_at)
     delete_cells(connection, table, days)
-    if files:
-        rows, unchanged = insert_rows(connection, table, files, stamp)
+    rows = insert_rows(connection, table, files, stamp)
+    refuse_doubled_rows(connection, table, days)
     record_cells(connection, table, days, stamp)
     kept = _kept(connection, table)
     return Replaced(
         rows=rows,
         unchanged_rows=unchanged,
         superseded_rows=superseded,
-        replaced_cells=_count(connection, f"SELECT count(*) FROM {_REPLACED}"),
+        replaced_cells=count(connection, f"SELECT count(*) FROM {_REPLACED}"),
         kept_cells=sum(kept.values()),
         kept_campaigns=tuple(kept),
         written_at=written_at,
@@ -135,22 +133,30 @@ def find_replaced_cells(connection: duckdb.DuckDBPyConnection, table: Table) -> 
 
 def find_unchanged_rows(
     connection: duckdb.DuckDBPyConnection, table: Table, files: list[str], days: dict[str, Any]
-) -> None:
-    """The stored rows that come again with the same figures, whatever their `exported_at`."""
-    names = _row_identity(table)
-    stored = f"SELECT {listed((*names, *STAMPS), 'stored')} FROM {qualified(table)} AS stored"
+) -> int:
+    """Pair the stored rows that come again with the same figures; how many there are.
+
+    `exported_at` and our own stamps may differ. Pairs are kept by row id and spooled row.
+    """
+    stamps = listed(STAMPS, "stored")
+    stored = f"{qualified(table)} AS stored"
     if not files:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {_UNCHANGED} AS {stored} WHERE false")
-        return
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {_UNCHANGED} AS "
+            f"SELECT stored.rowid AS stored_row FROM {stored} WHERE false"
+        )
+        return 0
     compared = [name for name in table.column_names if name not in {EXPORTED_AT, *STAMPS}]
     same = " AND ".join(
         f"stored.{identifier(name)} IS NOT DISTINCT FROM new.{identifier(name)}"
         for name in compared
     )
-    day = identifier(day_column(table))
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_UNCHANGED} AS {stored} JOIN {_SPOOL} AS new ON {same} "
-        f"WHERE stored.{day} BETWEEN $first AND $last",
+    return count(
+        connection,
+        f"CREATE OR REPLACE TEMP TABLE {_UNCHANGED} AS "
+        f"SELECT stored.rowid AS stored_row, {stamps}, new.{ROW_NUMBER} "
+        f"FROM {stored} JOIN {_SPOOL} AS new ON {same} "
+        f"WHERE {_in_replaced_cells(table, 'stored')}",
         {"files": files, **days},
     )
 
@@ -162,16 +168,12 @@ def archive_superseded_rows(
     written_at: datetime,
 ) -> int:
     """Copy to the history what the replaced cells hold and does not come again; how many rows."""
-    identity = " AND ".join(
-        f"stored.{identifier(name)} IS NOT DISTINCT FROM same.{identifier(name)}"
-        for name in _row_identity(table)
-    )
-    return _count(
+    return count(
         connection,
         f"INSERT INTO {qualified(superseded_table(table))} BY NAME "
         f"SELECT {listed(table.column_names, 'stored')}, $written_at AS {SUPERSEDED_AT} "
         f"FROM {qualified(table)} AS stored WHERE {_in_replaced_cells(table, 'stored')} "
-        f"AND NOT EXISTS (SELECT 1 FROM {_UNCHANGED} AS same WHERE {identity})",
+        f"AND stored.rowid NOT IN (SELECT stored_row FROM {_UNCHANGED})",
         {"written_at": written_at, **days},
     )
 
@@ -185,30 +187,46 @@ def delete_cells(connection: duckdb.DuckDBPyConnection, table: Table, days: dict
 
 def insert_rows(
     connection: duckdb.DuckDBPyConnection, table: Table, files: list[str], stamp: dict[str, Any]
-) -> tuple[int, int]:
-    """Insert the delivered rows of the replaced cells; how many, and how many came unchanged."""
-    delivered = _delivered_columns(table)
-    day = identifier(day_column(table))
-    identity = " AND ".join(
-        f"new.{identifier(name)} IS NOT DISTINCT FROM same.{identifier(name)}"
-        for name in _row_identity(table)
-    )
-    rows = _count(
+) -> int:
+    """Insert the delivered rows of the replaced cells; how many."""
+    if not files:
+        return 0
+    delivered = listed(_delivered_columns(table), "new")
+    cell = listed((REQUESTED_CAMPAIGN, day_column(table)))
+    return count(
         connection,
-        f"INSERT INTO {qualified(table)} BY NAME SELECT {listed(delivered, 'new')}, "
+        f"INSERT INTO {qualified(table)} BY NAME SELECT {delivered}, "
         f"coalesce(same.{INGESTED_AT}, $written_at) AS {INGESTED_AT}, "
         f"coalesce(same.{RUN_ID}, $run_id) AS {RUN_ID} "
-        f"FROM {_SPOOL} AS new LEFT JOIN {_UNCHANGED} AS same ON {identity} "
-        f"WHERE (new.{REQUESTED_CAMPAIGN}, new.{day}) IN "
-        f"(SELECT ({REQUESTED_CAMPAIGN}, {day}) FROM {_REPLACED})",
+        f"FROM {_SPOOL} AS new LEFT JOIN {_UNCHANGED} AS same USING ({ROW_NUMBER}) "
+        f"SEMI JOIN {_REPLACED} AS replaced USING ({cell})",
         {"files": files, **stamp},
     )
-    unchanged = _count(
-        connection,
-        f"SELECT count(*) FROM {_UNCHANGED} WHERE ({REQUESTED_CAMPAIGN}, {day}) IN "
-        f"(SELECT ({REQUESTED_CAMPAIGN}, {day}) FROM {_REPLACED})",
-    )
-    return rows, unchanged
+
+
+def refuse_doubled_rows(
+    connection: duckdb.DuckDBPyConnection, table: Table, days: dict[str, Any]
+) -> None:
+    """DoubledRowsError if one campaign is stored under two requested ids on the same day.
+
+    A row's key is unique within a delivery; only this could double it across deliveries.
+    """
+    if CAMPAIGN not in table.key:
+        return
+    day = identifier(day_column(table))
+    doubled = connection.execute(
+        f"SELECT min({REQUESTED_CAMPAIGN}), max({REQUESTED_CAMPAIGN}) "
+        f"FROM {qualified(table)} WHERE {day} BETWEEN $first AND $last "
+        f"GROUP BY {CAMPAIGN}, {day} HAVING min({REQUESTED_CAMPAIGN}) < max({REQUESTED_CAMPAIGN}) "
+        "LIMIT 1",
+        days,
+    ).fetchone()
+    if doubled is not None:
+        raise DoubledRowsError(
+            f"{table.qualified_name}: {doubled[0]} and {doubled[1]} deliver the same campaign, and "
+            "its rows would count twice. Nothing was written. Ask for it under one of the two ids "
+            "(SOUNDLINK_CAMPAIGN_IDS) and delete the rows and cells of the other."
+        )
 
 
 def record_cells(
@@ -229,62 +247,8 @@ def record_cells(
     )
 
 
-def replace_days(
-    connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame", window: Window
-) -> int:
-    """Replace whole days of a derived table; how many rows it holds then in all.
-
-    MisfitError if the frame does not fit the table or has rows outside the window.
-    """
-    _register(connection, table, frame)
-    day = day_column(table)
-    days = {"first": window.first, "last": window.last}
-    outside = _count(
-        connection,
-        f"SELECT count(*) FROM {_FRAME} "
-        f"WHERE ({identifier(day)} BETWEEN $first AND $last) IS NOT true",
-        days,
-    )
-    if outside:
-        raise MisfitError(
-            f"{table.qualified_name}: {outside} rows have a {day} outside {window}. "
-            "Nothing was written."
-        )
-    connection.execute(
-        f"DELETE FROM {qualified(table)} WHERE {identifier(day)} BETWEEN $first AND $last", days
-    )
-    return _insert_frame(connection, table)
-
-
-def replace_all(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> int:
-    """Replace the whole of a derived table; how many rows it holds then."""
-    _register(connection, table, frame)
-    connection.execute(f"DELETE FROM {qualified(table)}")
-    return _insert_frame(connection, table)
-
-
-def row_count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-    """Rows of the whole table."""
-    return _count(connection, f"SELECT count(*) FROM {qualified(table)}")
-
-
-def _register(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> None:
-    ensure_table(connection, table)
-    connection.register(_FRAME, frame.to_arrow())
-    check_relation(connection, table, _FRAME, {}, table.column_names)
-
-
-def _insert_frame(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-    connection.execute(f"INSERT INTO {qualified(table)} BY NAME SELECT * FROM {_FRAME}")
-    return row_count(connection, table)
-
-
 def _delivered_columns(table: Table) -> tuple[str, ...]:
     return tuple(name for name in table.column_names if name not in STAMPS)
-
-
-def _row_identity(table: Table) -> tuple[str, ...]:
-    return (REQUESTED_CAMPAIGN, *(name for name in table.key if name != REQUESTED_CAMPAIGN))
 
 
 def _in_replaced_cells(table: Table, alias: str) -> str:
@@ -304,10 +268,3 @@ def _kept(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, int]
         f"GROUP BY ALL ORDER BY {REQUESTED_CAMPAIGN}"
     ).fetchall()
     return dict(rows)
-
-
-def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Any = None) -> int:
-    row = connection.execute(statement, parameters).fetchone()
-    if row is None:
-        raise RuntimeError("a statement that counts returned nothing")
-    return int(row[0])

@@ -1,0 +1,63 @@
+"""How a derived frame replaces whole days, or the whole of a table, inside a transaction."""
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from soundlink_assets.contract.window import Window
+from soundlink_assets.tables import Table
+from soundlink_assets.warehouse.connection import count
+from soundlink_assets.warehouse.errors import MisfitError
+from soundlink_assets.warehouse.shaping import check_relation, ensure_table
+from soundlink_assets.warehouse.sql import day_column, identifier, qualified
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FRAME = "derived_frame"
+
+
+def replace_days(
+    connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame", window: Window
+) -> None:
+    """Replace the days of the window, those without rows included.
+
+    MisfitError if the frame does not fit the table or has rows outside the window.
+    """
+    _register(connection, table, frame)
+    day = identifier(day_column(table))
+    days = {"first": window.first, "last": window.last}
+    outside = count(
+        connection,
+        f"SELECT count(*) FROM {_FRAME} WHERE ({day} BETWEEN $first AND $last) IS NOT true",
+        days,
+    )
+    if outside:
+        raise MisfitError(
+            f"{table.qualified_name}: {outside} rows have a {day} outside {window}. "
+            "Nothing was written."
+        )
+    connection.execute(f"DELETE FROM {qualified(table)} WHERE {day} BETWEEN $first AND $last", days)
+    _insert(connection, table)
+
+
+def replace_all(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> None:
+    """Replace all rows of the table; MisfitError if the frame does not fit it."""
+    _register(connection, table, frame)
+    connection.execute(f"DELETE FROM {qualified(table)}")
+    _insert(connection, table)
+
+
+def row_count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
+    """Rows of the whole table."""
+    return count(connection, f"SELECT count(*) FROM {qualified(table)}")
+
+
+def _register(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> None:
+    ensure_table(connection, table)
+    connection.register(_FRAME, frame.to_arrow())
+    check_relation(connection, table, _FRAME, {}, table.column_names)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    connection.execute(f"INSERT INTO {qualified(table)} BY NAME SELECT * FROM {_FRAME}")
