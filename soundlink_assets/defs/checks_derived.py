@@ -17,7 +17,7 @@ from soundlink_assets.contract.engagement import CATALOG, PLAYLIST
 from soundlink_assets.contract.window import Window
 from soundlink_assets.defs.catalogue import asset_key
 from soundlink_assets.defs.checks_findings import rows_by_day, verdicts_of
-from soundlink_assets.defs.checks_stored import StoredCheck, checks_step
+from soundlink_assets.defs.checks_stored import ChecksStep, StoredCheck
 from soundlink_assets.defs.checks_verdicts import Verdicts, check_spec
 from soundlink_assets.metrics.tables import (
     COUNTRY_EFFICIENCY,
@@ -120,15 +120,9 @@ class StoredDerived:
 
 
 def derived_checks(
-    partitions: dg.PartitionsDefinition[str], warehouse: str
-) -> list[dg.AssetChecksDefinition]:
-    """One step for each derived table that has invariants."""
-    return [_checks_of(invariants, partitions, warehouse) for invariants in INVARIANTS]
-
-
-def _checks_of(
-    invariants: Invariants, partitions: dg.PartitionsDefinition[str], warehouse: str
-) -> dg.AssetChecksDefinition:
+    invariants: Invariants, partitions: dg.PartitionsDefinition[str]
+) -> ChecksStep[StoredDerived]:
+    """The checks of a derived table."""
     asset = asset_key(invariants.table)
     checks = [
         StoredCheck(
@@ -147,8 +141,11 @@ def _checks_of(
                 partial(_judge_shares, invariants.shares),
             )
         )
-    return checks_step(
-        invariants.table, invariants.table, checks, warehouse, partial(_read, invariants)
+    return ChecksStep(
+        table=invariants.table,
+        ledger=invariants.table,
+        checks=checks,
+        read=partial(_read, invariants),
     )
 
 

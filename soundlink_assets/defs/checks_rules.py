@@ -18,7 +18,7 @@ from soundlink_assets.contract.window import Window
 from soundlink_assets.defs.catalogue import asset_key
 from soundlink_assets.defs.checks_findings import rows_by_day, verdicts_of
 from soundlink_assets.defs.checks_loss import ROW_LOSS, row_loss
-from soundlink_assets.defs.checks_stored import StoredCheck, checks_step
+from soundlink_assets.defs.checks_stored import ChecksStep, StoredCheck
 from soundlink_assets.defs.checks_verdicts import Verdicts, check_spec
 from soundlink_assets.warehouse.companions import cells_table
 
@@ -43,9 +43,9 @@ class StoredExport:
 
 
 def export_checks(
-    export: Export, partitions: dg.PartitionsDefinition[str], warehouse: str
-) -> dg.AssetChecksDefinition:
-    """The step that checks the stored rows of an export."""
+    export: Export, partitions: dg.PartitionsDefinition[str]
+) -> ChecksStep[StoredExport]:
+    """The checks of the stored rows of an export."""
     asset = asset_key(export.table)
     rules = [
         StoredCheck(
@@ -61,12 +61,11 @@ def export_checks(
         for rule in export.rules
     ]
     loss = StoredCheck(check_spec(asset, "row_loss", ROW_LOSS, partitions), _judge_loss)
-    return checks_step(
-        export.table,
-        cells_table(export.table),
-        [*rules, loss],
-        warehouse,
-        partial(_read, export),
+    return ChecksStep(
+        table=export.table,
+        ledger=cells_table(export.table),
+        checks=[*rules, loss],
+        read=partial(_read, export),
     )
 
 

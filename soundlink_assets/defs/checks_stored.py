@@ -31,38 +31,45 @@ class StoredCheck(Generic[StoredT]):
     judge: Callable[[StoredT, Sequence[date]], Verdicts]
 
 
-def checks_step(
-    table: Table,
-    ledger: Table,
-    checks: Sequence[StoredCheck[StoredT]],
-    warehouse: str,
-    read: Callable[[str, Window], StoredT],
-) -> dg.AssetChecksDefinition:
-    """The step that runs checks of the asset of `table`, all of them or some.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksStep(Generic[StoredT]):
+    """The checks of the asset of `table` that share one read.
 
-    `read` gets the warehouse and the window of days once for all. A run that names no days, as
-    the UI starts it for checks alone, covers the newest days of `ledger`.
+    `read` gets the warehouse and the window of days. `ledger` is the table that knows which days
+    are stored.
+    """
+
+    table: Table
+    ledger: Table
+    checks: Sequence[StoredCheck[StoredT]]
+    read: Callable[[str, Window], StoredT]
+
+
+def definition_of(step: ChecksStep[StoredT], warehouse: str) -> dg.AssetChecksDefinition:
+    """The step as Dagster runs it: all of its checks, or some.
+
+    A run that names no days, as the UI starts it for checks alone, covers the newest stored days.
     """
 
     @dg.multi_asset_check(
-        name=f"{table.schema}__{table.name}_checks",
-        description=f"Checks of {table.qualified_name} on what is stored.",
-        specs=[check.spec for check in checks],
+        name=f"{step.table.schema}__{step.table.name}_checks",
+        description=f"Checks of {step.table.qualified_name} on what is stored.",
+        specs=[check.spec for check in step.checks],
         can_subset=True,
     )
     def stored_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         selected = {
             check.spec.name: check
-            for check in checks
+            for check in step.checks
             if check.spec.key in context.selected_asset_check_keys
         }
         specs = {name: check.spec for name, check in selected.items()}
         window = window_of_run(context)
-        days = list(window.dates()) if window else newest_days(warehouse, ledger)
+        days = list(window.dates()) if window else newest_days(warehouse, step.ledger)
         if not days:
             yield from report(context, specs, dict.fromkeys(selected, NOTHING_STORED))
             return
-        stored = read(warehouse, Window(days[0], days[-1]))
+        stored = step.read(warehouse, Window(days[0], days[-1]))
         verdicts = {name: check.judge(stored, days) for name, check in selected.items()}
         yield from report(context, specs, verdicts)
 
