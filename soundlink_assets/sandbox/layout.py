@@ -169,7 +169,7 @@ def _markets(draw: random.Random, codes: tuple[str, ...]) -> tuple[Market, ...]:
             country=COUNTRIES[code],
             spend_share=pull / sum(pulls.values()),
             listener_cost=COUNTRIES[code].listener_cost * price * draw.uniform(0.94, 1.06),
-            curiosity=draw.uniform(0.84, 1.16),
+            curiosity=draw.uniform(0.75, 1.25),
         )
         for code, pull in pulls.items()
     )

@@ -4,7 +4,7 @@ import errno
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import uvicorn
@@ -58,7 +58,8 @@ def serve(port: int = 8765, config: SandboxConfig | None = None) -> None:
     with _listening(port) as listener:
         sandbox = RunningSandbox(config, None, listener.getsockname()[1])
         print(banner(sandbox), flush=True)  # noqa: T201 - what the user copies from
-        _server(sandbox).run([listener])
+        with suppress(KeyboardInterrupt):
+            _server(sandbox).run([listener])
 
 
 def banner(sandbox: RunningSandbox) -> str:

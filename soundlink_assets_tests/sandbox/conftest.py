@@ -1,0 +1,43 @@
+"""A world to look at, and a sandbox to talk to."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import httpx
+import pytest
+
+from soundlink_assets.contract.window import Window
+from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, World, serving
+
+ANCHOR = date(2026, 4, 1)
+NOW = datetime(2026, 4, 20, 12, tzinfo=UTC)
+LAST_90_DAYS = Window(date(2026, 1, 20), date(2026, 4, 19))
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return World(SandboxConfig(), ANCHOR)
+
+
+@pytest.fixture(scope="package")
+def served() -> Iterator[RunningSandbox]:
+    with serving(SandboxConfig(anchor=ANCHOR), now=NOW) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(served: RunningSandbox) -> Iterator[RunningSandbox]:
+    """The one sandbox of these tests, as new: no faults, an empty log, the usual time."""
+    served.clear()
+    served.forget_requests()
+    served.set_clock(NOW)
+    yield served
+    served.clear()
+
+
+@pytest.fixture
+def http(sandbox: RunningSandbox) -> Iterator[httpx.Client]:
+    """A client with the full key that does not ask for compression."""
+    headers = {"x-api-key": sandbox.api_key, "accept-encoding": "identity"}
+    with httpx.Client(base_url=sandbox.base_url, headers=headers, timeout=10) as client:
+        yield client

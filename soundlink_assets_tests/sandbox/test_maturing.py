@@ -1,0 +1,131 @@
+from collections import defaultdict
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+
+from soundlink_assets.contract import EXPORTS, Export
+from soundlink_assets.contract.window import Window, settles_at
+from soundlink_assets.sandbox import SandboxConfig, World
+from soundlink_assets.sandbox.rows import Row
+from soundlink_assets_tests.sandbox.conftest import ANCHOR
+
+DAYS = tuple(Window(date(2026, 3, 2), date(2026, 3, 31)).dates())
+PEOPLE_AND_PLAYS = ("listeners", "streams")
+
+
+def batch_after(day: date, days: int) -> datetime:
+    """The batch that is built `days` days after the day began, at 03:00 UTC."""
+    return datetime.combine(day + timedelta(days=days), time(3), UTC)
+
+
+def figures(world: World, export: Export, day: date, now: datetime) -> dict[tuple[str, ...], Row]:
+    """The rows of a day in all campaigns by their key, without `exported_at`."""
+    rows = {}
+    for campaign in world.campaigns_at(now):
+        for row in world.rows(export.name, campaign.campaign_id, Window(day, day), now):
+            del row["exported_at"]
+            rows[tuple(row[name] for name in export.rows.key)] = row
+    return rows
+
+
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+class TestFigures:
+    def test_figures_change_with_every_batch_until_the_day_settles_and_never_after(
+        self, world: World, export: Export
+    ) -> None:
+        changes: dict[int, int] = defaultdict(int)
+        for day in DAYS[:10]:
+            versions = {
+                age: figures(world, export, day, batch_after(day, age)) for age in range(1, 12)
+            }
+            for age in range(2, 12):
+                changes[age] += versions[age] != versions[age - 1]
+            much_later = datetime.combine(day + timedelta(days=300), time(), UTC)
+            assert figures(world, export, day, much_later) == versions[8]
+        assert all(changes[age] > 0 for age in range(2, 9))
+        assert all(changes[age] == 0 for age in range(9, 12))
+
+    def test_people_and_plays_are_reported_late_never_lost(
+        self, world: World, export: Export
+    ) -> None:
+        for day in DAYS[:7]:
+            early = figures(world, export, day, batch_after(day, 2))
+            late = figures(world, export, day, batch_after(day, 5))
+            for key in early.keys() & late.keys():
+                assert all(late[key][name] >= early[key][name] for name in PEOPLE_AND_PLAYS)
+
+    def test_a_few_rows_appear_late_and_a_few_are_withdrawn(
+        self, world: World, export: Export
+    ) -> None:
+        late = withdrawn = total = 0
+        for day in DAYS:
+            closed = figures(world, export, day, batch_after(day, 2))
+            settled = figures(world, export, day, batch_after(day, 8))
+            late += len(settled.keys() - closed.keys())
+            withdrawn += len(closed.keys() - settled.keys())
+            total += len(settled)
+        assert 0 < late < total / 10
+        assert 0 < withdrawn < total / 20
+
+    def test_rows_are_served_as_of_the_last_batch(self, world: World, export: Export) -> None:
+        day = DAYS[0]
+        campaign = world.campaigns[0]
+        before, after = (batch_after(day, 4) - timedelta(seconds=1), batch_after(day, 4))
+        for now, batch in ((before, batch_after(day, 3)), (after, batch_after(day, 4))):
+            rows = world.rows(export.name, campaign.campaign_id, Window(day, day), now)
+            assert {row["exported_at"] for row in rows} == {batch}
+
+    def test_a_day_fetched_before_the_batch_of_its_eighth_day_is_not_settled_by_it(
+        self, world: World, export: Export
+    ) -> None:
+        day = DAYS[0]
+        campaign = world.campaigns[0]
+        at_midnight = settles_at(day)
+        early = world.rows(export.name, campaign.campaign_id, Window(day, day), at_midnight)
+        later = world.rows(
+            export.name, campaign.campaign_id, Window(day, day), at_midnight + timedelta(hours=3)
+        )
+        assert {row["exported_at"] < at_midnight for row in early} == {True}
+        assert {row["exported_at"] >= at_midnight for row in later} == {True}
+
+    def test_today_is_incomplete(self, world: World, export: Export) -> None:
+        day = DAYS[0]
+        now = datetime.combine(day, time(22), UTC)
+        today = figures(world, export, day, now)
+        final = figures(world, export, day, batch_after(day, 8))
+        plays = sum(row["streams"] for row in today.values())
+        assert 0 < plays < sum(row["streams"] for row in final.values()) / 2
+
+
+def test_spend_is_corrected_up_and_down_while_a_day_is_open(world: World) -> None:
+    export = EXPORTS[0]
+    corrections = set()
+    for day in DAYS[:7]:
+        closed = figures(world, export, day, batch_after(day, 1))
+        settled = figures(world, export, day, batch_after(day, 8))
+        for key in closed.keys() & settled.keys():
+            difference = settled[key]["spend_media"] - closed[key]["spend_media"]
+            corrections.add((difference > 0) - (difference < 0))
+    assert corrections == {-1, 0, 1}
+
+
+def test_exports_can_be_built_several_times_a_day() -> None:
+    world = World(SandboxConfig(batch_hours=(0, 6, 12, 18)), ANCHOR)
+    noon = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
+    assert world.exported_at(noon) == datetime(2026, 3, 5, 12, tzinfo=UTC)
+    assert world.exported_at(noon - timedelta(hours=1)) == datetime(2026, 3, 5, 6, tzinfo=UTC)
+
+
+def test_exports_can_be_built_on_request() -> None:
+    world = World(SandboxConfig(batch_hours=()), ANCHOR)
+    now = datetime(2026, 3, 5, 12, 30, 7, 123, tzinfo=UTC)
+    assert world.exported_at(now) == datetime(2026, 3, 5, 12, 30, 7, tzinfo=UTC)
+    day = date(2026, 3, 4)
+    (first, *_) = world.rows(EXPORTS[0].name, world.campaigns[0].campaign_id, Window(day, day), now)
+    assert first["exported_at"] == datetime(2026, 3, 5, 12, 30, 7, tzinfo=UTC)
+
+
+def test_before_the_first_batch_of_a_day_yesterdays_is_served(world: World) -> None:
+    assert world.exported_at(datetime(2026, 3, 5, 2, 59, tzinfo=UTC)) == datetime(
+        2026, 3, 4, 3, tzinfo=UTC
+    )

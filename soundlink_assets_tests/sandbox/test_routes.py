@@ -1,0 +1,389 @@
+import gzip
+import json
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from soundlink_assets.contract import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    EXPORTS,
+    Export,
+)
+from soundlink_assets.contract.window import Window
+from soundlink_assets.sandbox import OverCap, RunningSandbox, SandboxConfig, serving
+from soundlink_assets.sandbox.campaigns import Campaign
+from soundlink_assets_tests.sandbox.conftest import ANCHOR, LAST_90_DAYS, NOW
+
+APRIL = Window(date(2026, 4, 1), date(2026, 4, 14))
+
+
+def params(window: Window, **more: str) -> dict[str, str]:
+    return {"startDate": str(window.first), "endDate": str(window.last), **more}
+
+
+def campaign_of(sandbox: RunningSandbox, target_type: str = "track") -> Campaign:
+    return next(c for c in sandbox.world.campaigns if c.target_type == target_type)
+
+
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """Status and code, after checking the envelope."""
+    assert response.headers["content-type"] == "application/json"
+    envelope = response.json()
+    assert set(envelope) == {"error", "meta"}
+    assert envelope["error"]["message"]
+    UUID(envelope["meta"]["requestId"])
+    return response.status_code, envelope["error"]["code"]
+
+
+def data_of(response: httpx.Response) -> Any:
+    """The data of a good answer, after checking the envelope."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    envelope = response.json()
+    assert set(envelope) == {"data", "meta"}
+    UUID(envelope["meta"]["requestId"])
+    return envelope["data"]
+
+
+def test_ping_answers_ok(http: httpx.Client) -> None:
+    assert data_of(http.get("/v1/ping")) == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/v1/nothing", "/", "/v2/ping", "/v1/campaigns/x/metrics"])
+def test_an_unknown_route_is_not_found(http: httpx.Client, path: str) -> None:
+    assert error_of(http.get(path)) == (404, "not_found")
+
+
+def test_read_routes_cannot_be_written_to(http: httpx.Client) -> None:
+    assert error_of(http.post("/v1/campaigns", json={})) == (404, "not_found")
+
+
+class TestCampaigns:
+    def test_the_list_is_newest_first_in_pages_of_ten(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        data = data_of(http.get("/v1/campaigns"))
+        oldest_first = [c.campaign_id for c in sandbox.world.campaigns_at(NOW)]
+        assert [item["campaignId"] for item in data["items"]] == oldest_first[::-1]
+        assert data["pagination"] == {
+            "page": 1,
+            "pageSize": 10,
+            "totalCount": len(oldest_first),
+            "totalPages": 1,
+        }
+
+    def test_pages_cover_the_list_without_overlap(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        query = {"pageSize": "3", "sortBy": "createdAt", "sortOrder": "asc"}
+        pages = [
+            data_of(http.get("/v1/campaigns", params={**query, "page": str(page)}))
+            for page in (1, 2, 3, 4)
+        ]
+        ids = [item["campaignId"] for page in pages for item in page["items"]]
+        assert ids == [c.campaign_id for c in sandbox.world.campaigns_at(NOW)]
+        assert pages[0]["pagination"]["totalPages"] == 3
+        assert pages[3]["items"] == []
+
+    def test_a_campaign_shows_every_field_of_the_newest_revision(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        campaign = campaign_of(sandbox)
+        listed = {i["campaignId"]: i for i in data_of(http.get("/v1/campaigns"))["items"]}
+        shown = listed[campaign.campaign_id]
+        assert shown["organizationId"] == sandbox.world.account_id
+        assert shown["socialPlatform"] == "meta"
+        assert shown["status"] == "active"
+        assert shown["dailyBudget"] == campaign.daily_budget_cents / 100
+        assert shown["createdAt"] == f"{campaign.created_at:%Y-%m-%dT%H:%M:%SZ}"
+        assert shown["createdAt"] <= shown["updatedAt"] <= f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
+        assert shown["trackId"] == campaign.target_track_id
+        assert shown["playlistId"] is None
+        assert not {"campaignName", "startDate", "endDate"} & set(shown)
+
+    def test_detail_adds_strategy_and_renewal(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        campaign = campaign_of(sandbox)
+        detail = data_of(http.get(f"/v1/campaigns/{campaign.campaign_id}"))
+        listed = {i["campaignId"]: i for i in data_of(http.get("/v1/campaigns"))["items"]}
+        assert detail == {
+            **listed[campaign.campaign_id],
+            "strategyType": "market_discovery",
+            "autoRenew": True,
+        }
+
+    def test_statuses_differ_between_campaigns(self, http: httpx.Client) -> None:
+        items = data_of(http.get("/v1/campaigns", params={"sortBy": "status"}))["items"]
+        statuses = [item["status"] for item in items]
+        assert {"active", "ended", "inactive"} <= set(statuses)
+        assert statuses == sorted(statuses, reverse=True)
+
+    def test_campaigns_not_created_yet_are_not_there(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        newest = sandbox.world.campaigns[-1]
+        sandbox.set_clock(sandbox.world.campaigns[-2].created_at)
+        ids = [item["campaignId"] for item in data_of(http.get("/v1/campaigns"))["items"]]
+        assert len(ids) == len(sandbox.world.campaigns) - 1
+        missing = http.get(f"/v1/campaigns/{newest.campaign_id}")
+        assert error_of(missing) == (404, "campaign_not_found")
+
+    def test_an_organisation_without_campaigns_has_no_pages(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        sandbox.set_clock(NOW.replace(year=2020))
+        data = data_of(http.get("/v1/campaigns"))
+        assert data["items"] == []
+        assert data["pagination"]["totalPages"] == data["pagination"]["totalCount"] == 0
+
+    @pytest.mark.parametrize(
+        ("query", "code"),
+        [
+            ({"page": "0"}, "invalid_query_parameter"),
+            ({"page": "one"}, "invalid_query_parameter"),
+            ({"pageSize": "0"}, "invalid_query_parameter"),
+            ({"pageSize": "-1"}, "invalid_query_parameter"),
+            ({"pageSize": "101"}, "page_size_exceeded"),
+            ({"sortBy": "name"}, "invalid_query_parameter"),
+            ({"sortOrder": "upwards"}, "invalid_query_parameter"),
+        ],
+    )
+    def test_what_the_list_does_not_take(
+        self, http: httpx.Client, query: dict[str, str], code: str
+    ) -> None:
+        assert error_of(http.get("/v1/campaigns", params=query)) == (400, code)
+
+
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.segment)
+class TestExports:
+    def test_the_body_is_the_worlds_lines(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        for campaign in sandbox.world.campaigns_at(NOW):
+            response = http.get(export.path(campaign.campaign_id), params=params(LAST_90_DAYS))
+            truth = sandbox.world.rows(export.name, campaign.campaign_id, LAST_90_DAYS, NOW)
+            lines = response.content.splitlines()
+            assert response.status_code == 200
+            assert response.content == b"".join(line + b"\n" for line in lines)
+            assert [json.loads(line)["report_date"] for line in lines] == [
+                str(row["report_date"]) for row in truth
+            ]
+            assert response.headers["x-row-count"] == str(len(truth))
+
+    def test_headers_are_those_of_the_reference(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        campaign = campaign_of(sandbox)
+        response = http.get(export.path(campaign.campaign_id), params=params(APRIL))
+        name = f"{export.segment}_{campaign.campaign_id}_2026-04-01_2026-04-14.jsonl"
+        assert response.headers["content-type"] == "application/x-ndjson"
+        assert response.headers["content-disposition"] == f'attachment; filename="{name}"'
+        assert int(response.headers["x-row-count"]) == response.content.count(b"\n") > 0
+
+    def test_no_rows_are_an_empty_body(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        future = Window(date(2027, 1, 1), date(2027, 1, 31))
+        path = export.path(campaign_of(sandbox).campaign_id)
+        response = http.get(path, params=params(future))
+        assert (response.status_code, response.content) == (200, b"")
+        assert response.headers["x-row-count"] == "0"
+
+    def test_the_body_is_compressed_when_asked_for(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        path = export.path(campaign_of(sandbox).campaign_id)
+        plain = http.get(path, params=params(APRIL))
+        with http.stream(
+            "GET", path, params=params(APRIL), headers={"accept-encoding": "gzip"}
+        ) as response:
+            raw = b"".join(response.iter_raw())
+        assert response.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(raw) == plain.content
+        assert "content-encoding" not in plain.headers
+
+    def test_ninety_days_are_served_and_ninety_one_refused(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        path = export.path(campaign_of(sandbox).campaign_id)
+        fits = http.get(path, params={"startDate": "2026-01-01", "endDate": "2026-03-31"})
+        too_long = http.get(path, params={"startDate": "2026-01-01", "endDate": "2026-04-01"})
+        assert fits.status_code == 200
+        assert error_of(too_long) == (400, "invalid_query_parameter")
+
+    @pytest.mark.parametrize(
+        ("query", "code"),
+        [
+            ({"startDate": "2026-04-02", "endDate": "2026-04-01"}, "invalid_date_range"),
+            ({"startDate": "01/04/2026", "endDate": "2026-04-02"}, "invalid_query_parameter"),
+            ({"startDate": "20260401", "endDate": "2026-04-02"}, "invalid_query_parameter"),
+            ({"startDate": "2026-04-01", "endDate": "2026-04-31"}, "invalid_query_parameter"),
+        ],
+    )
+    def test_what_the_dates_may_not_be(
+        self,
+        http: httpx.Client,
+        sandbox: RunningSandbox,
+        export: Export,
+        query: dict[str, str],
+        code: str,
+    ) -> None:
+        path = export.path(campaign_of(sandbox).campaign_id)
+        assert error_of(http.get(path, params=query)) == (400, code)
+
+    def test_without_dates_the_last_ninety_days_are_served(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        path = export.path(campaign_of(sandbox).campaign_id)
+        lines = http.get(path).content.splitlines()
+        days = [json.loads(line)["report_date"] for line in lines]
+        assert (days[0], days[-1]) == ("2026-01-21", "2026-04-20")
+
+    @pytest.mark.parametrize("campaign_id", ["camp_abc123", "a b/c", "É"])
+    def test_a_campaign_that_nobody_has_is_not_found(
+        self, http: httpx.Client, export: Export, campaign_id: str
+    ) -> None:
+        response = http.get(export.path(campaign_id), params=params(APRIL))
+        code = "not_found" if "/" in campaign_id else "campaign_not_found"
+        assert error_of(response) == (404, code)
+
+
+def test_money_has_two_decimals_and_ratios_no_trailing_zeros(
+    http: httpx.Client, sandbox: RunningSandbox
+) -> None:
+    path = CAMPAIGN_COUNTRY_DAILY.path(campaign_of(sandbox).campaign_id)
+    lines = http.get(path, params=params(APRIL)).text.splitlines()
+    printed = [json.loads(line, parse_float=str, parse_int=str) for line in lines]
+    assert all(len(row["spend_media"].partition(".")[2]) == 2 for row in printed)
+    assert any(row["spend_media"].endswith("0") for row in printed)
+    assert not any("." in row["cpl"] and row["cpl"].endswith("0") for row in printed)
+
+
+def test_a_window_over_the_cap_can_be_cut_to_its_newest_days_instead() -> None:
+    config = SandboxConfig(anchor=ANCHOR, over_cap=OverCap.NEWEST)
+    with serving(config, now=NOW) as sandbox, httpx.Client(base_url=sandbox.base_url) as client:
+        campaign = campaign_of(sandbox)
+        response = client.get(
+            CAMPAIGN_COUNTRY_DAILY.path(campaign.campaign_id),
+            params={"startDate": "2025-12-01", "endDate": "2026-04-19"},
+            headers={"x-api-key": sandbox.api_key},
+        )
+        newest = sandbox.world.body(CAMPAIGN_COUNTRY_DAILY, campaign, LAST_90_DAYS, NOW)
+        assert response.content == newest.content
+        assert response.headers["x-row-count"] == str(newest.row_count)
+
+
+class TestEngagementContext:
+    @pytest.mark.parametrize(
+        ("target_type", "own", "other"),
+        [("track", "catalog", "playlist"), ("playlist", "playlist", "catalog")],
+    )
+    def test_only_rows_of_the_context_asked_for_are_served(
+        self,
+        http: httpx.Client,
+        sandbox: RunningSandbox,
+        target_type: str,
+        own: str,
+        other: str,
+    ) -> None:
+        path = CAMPAIGN_ENGAGEMENT_DAILY.path(campaign_of(sandbox, target_type).campaign_id)
+        both = http.get(path, params=params(APRIL)).content
+        assert http.get(path, params=params(APRIL, engagementContext=own)).content == both
+        assert http.get(path, params=params(APRIL, engagementContext=other)).content == b""
+
+    def test_another_context_is_refused(self, http: httpx.Client, sandbox: RunningSandbox) -> None:
+        path = CAMPAIGN_ENGAGEMENT_DAILY.path(campaign_of(sandbox).campaign_id)
+        response = http.get(path, params=params(APRIL, engagementContext="radio"))
+        assert error_of(response) == (400, "invalid_query_parameter")
+
+
+@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.segment)
+class TestPages:
+    def path(self, sandbox: RunningSandbox, export: Export) -> str:
+        return export.path(campaign_of(sandbox).campaign_id).removesuffix("/export")
+
+    def test_pages_together_are_the_rows_of_the_export(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        query = params(APRIL, pageSize="100", sortOrder="asc")
+        first = data_of(http.get(self.path(sandbox, export), params=query))
+        rows = list(first["items"])
+        for page in range(2, first["pagination"]["totalPages"] + 1):
+            query["page"] = str(page)
+            rows += data_of(http.get(self.path(sandbox, export), params=query))["items"]
+        body = http.get(export.path(campaign_of(sandbox).campaign_id), params=params(APRIL)).content
+        assert rows == [json.loads(line) for line in body.splitlines()]
+        assert first["schemaVersion"] == "1.0"
+        assert first["pagination"]["totalCount"] == len(rows)
+
+    def test_the_newest_fifty_come_first_by_default(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        data = data_of(http.get(self.path(sandbox, export), params=params(APRIL)))
+        days = [row["report_date"] for row in data["items"]]
+        assert data["pagination"]["pageSize"] == len(days) == 50
+        assert days[0] == "2026-04-14"
+        assert days == sorted(days, reverse=True)
+
+    def test_rows_can_be_sorted_by_a_figure(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        field = "spend_total" if export is CAMPAIGN_COUNTRY_DAILY else "streams"
+        query = params(APRIL, sortBy=field, pageSize="500")
+        items = data_of(http.get(self.path(sandbox, export), params=query))["items"]
+        values = [row[field] for row in items]
+        assert values == sorted(values, reverse=True)
+
+    def test_at_most_five_hundred_rows_a_page(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        response = http.get(self.path(sandbox, export), params={"pageSize": "501"})
+        assert error_of(response) == (400, "page_size_exceeded")
+
+    def test_a_field_that_is_no_sort_field_is_refused(
+        self, http: httpx.Client, sandbox: RunningSandbox, export: Export
+    ) -> None:
+        response = http.get(self.path(sandbox, export), params={"sortBy": "country_code"})
+        assert error_of(response) == (400, "invalid_query_parameter")
+
+
+class TestOverview:
+    def test_totals_are_the_sums_of_the_breakdown_and_ratios_those_of_the_totals(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        campaign = campaign_of(sandbox)
+        path = f"/v1/campaigns/{campaign.campaign_id}/metrics/overview"
+        shown = data_of(http.get(path, params=params(APRIL)))
+        rows = sandbox.world.rows(CAMPAIGN_COUNTRY_DAILY.name, campaign.campaign_id, APRIL, NOW)
+        for name in ("listeners", "streams", "followers", "impressions", "ad_clicks"):
+            assert shown[name] == sum(row[name] or 0 for row in rows)
+        media = sum((row["spend_media"] for row in rows), Decimal(0))
+        assert Decimal(str(shown["spend_media"])) == media
+        assert shown["spend_total"] == pytest.approx(shown["spend_media"] + shown["fees"])
+        cost = (media / shown["listeners"]).quantize(Decimal("0.001"), ROUND_HALF_UP)
+        assert Decimal(str(shown["cpl"])) == cost
+        assert shown["currency"] == "USD"
+
+    def test_it_reaches_back_to_the_start_without_a_cap(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        campaign = campaign_of(sandbox)
+        path = f"/v1/campaigns/{campaign.campaign_id}/metrics/overview"
+        whole = data_of(http.get(path))
+        recent = data_of(http.get(path, params=params(LAST_90_DAYS)))
+        assert whole["streams"] > recent["streams"]
+
+    def test_nothing_is_zero_and_unknown_is_null(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        path = f"/v1/campaigns/{campaign_of(sandbox).campaign_id}/metrics/overview"
+        future = Window(date(2027, 1, 1), date(2027, 1, 31))
+        shown = data_of(http.get(path, params=params(future)))
+        assert shown["listeners"] == shown["cpl"] == shown["streams_per_listener"] == 0
+        assert shown["impressions"] is None
