@@ -44,7 +44,7 @@ def dev(
         def say_where() -> None:
             typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (stop with Ctrl-C)")
 
-        raise typer.Exit(serve_until_stopped(home / "workspace.yaml", port, environment, say_where))
+        raise typer.Exit(serve_until_stopped(port, environment, say_where))
 
 
 def _check_settings() -> None:

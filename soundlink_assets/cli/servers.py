@@ -1,8 +1,13 @@
-"""Dagster's webserver and daemon as child processes that live and end together."""
+"""Dagster's code server, webserver and daemon: child processes that live and end together.
+
+The webserver and the daemon share one code server. Given a module instead, each would load the
+code by itself, and the daemon would do so anew every minute.
+"""
 
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -14,31 +19,66 @@ from urllib.request import urlopen
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 20.0
 POLL_SECONDS = 0.5
+LOCATION = "soundlink_assets"
+MODULE = "soundlink_assets.definitions"
 
 
 def serve_until_stopped(
-    workspace: Path, port: int, environment: dict[str, str], on_ready: Callable[[], None]
+    port: int, environment: dict[str, str], on_ready: Callable[[], None]
 ) -> int:
-    """Run webserver and daemon until one ends by itself or this process is asked to stop.
+    """Run the servers until one ends by itself or this process is asked to stop.
 
     `on_ready` is called once when the webserver answers. Returns 0 after a request to stop
     (Ctrl-C, SIGTERM), else the exit code of the process that ended.
     """
-    with_workspace = ["-w", str(workspace)]
-    commands = [
-        ["dagster_webserver", "-h", LOOPBACK, "-p", str(port), *with_workspace],
-        ["dagster._daemon", "run", *with_workspace],
-    ]
     for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked_to_stop, _stop)
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        processes.extend(_start(command, environment) for command in commands)
-        return _wait_for_first_end(processes, port, on_ready)
+        # The path of a socket may have at most about a hundred characters.
+        with tempfile.TemporaryDirectory(prefix="soundlink-") as folder:
+            socket, workspace = Path(folder) / "code.sock", Path(folder) / "workspace.yaml"
+            workspace.write_text(_workspace(socket), encoding="utf-8")
+            try:
+                processes.append(_start(["dagster", *_code_server(socket)], environment))
+                _wait_until_loaded(socket, processes[0])
+                processes.append(_start(["dagster_webserver", *_web(port, workspace)], environment))
+                processes.append(_start(["dagster._daemon", *_daemon(workspace)], environment))
+                return _wait_for_first_end(processes, port, on_ready)
+            finally:
+                _end_all(processes)
     except KeyboardInterrupt:
         return 0
-    finally:
-        _end_all(processes)
+
+
+def _workspace(socket: Path) -> str:
+    return f"load_from:\n  - grpc_server: {{socket: {socket}, location_name: {LOCATION}}}\n"
+
+
+def _code_server(socket: Path) -> list[str]:
+    return ["code-server", "start", "-m", MODULE, "-s", str(socket)]
+
+
+def _web(port: int, workspace: Path) -> list[str]:
+    return ["-h", LOOPBACK, "-p", str(port), "-w", str(workspace)]
+
+
+def _daemon(workspace: Path) -> list[str]:
+    return ["run", "-w", str(workspace)]
+
+
+def _wait_until_loaded(socket: Path, code_server: subprocess.Popen[bytes]) -> None:
+    """Wait until the code server answers, or has ended; who comes earlier only sees errors."""
+    import grpc
+
+    with grpc.insecure_channel(f"unix:{socket}") as channel:
+        ready = grpc.channel_ready_future(channel)
+        while code_server.poll() is None:
+            try:
+                ready.result(timeout=POLL_SECONDS)
+            except grpc.FutureTimeoutError:
+                continue
+            return
 
 
 def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

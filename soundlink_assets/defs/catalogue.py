@@ -40,6 +40,9 @@ def _column(column: Column, table: Table) -> dg.TableColumn:
     tags = {"unit": column.unit} if column.unit else {}
     if column.name in table.key:
         tags["key"] = ""
+    if column.sources:
+        # The open-source UI shows no column lineage, so the tag says it too.
+        tags["from"] = ", ".join(source.split(".")[1] for source in column.sources)
     return dg.TableColumn(
         name=column.name,
         type=column.kind.value,
