@@ -99,7 +99,8 @@ class LineBlocks:
         text = b"".join((_QUOTE, quoted, b"" if closed else _QUOTE))
         try:
             decoded: str = json.loads(text)
-            return decoded.encode()
+            # A closed string is no body that was cut off, so its last line has its newline too.
+            return decoded.encode() + (b"\n" if closed else b"")
         except ValueError as error:
             end = len(quoted.rstrip(BLANK)) - len(_QUOTE)
             is_closed = quoted[end : end + 1] == _QUOTE and not _is_escaped(quoted, end)

@@ -35,7 +35,11 @@ _VALUES: dict[Kind, str] = {
     Kind.FLAG: "(?:true|false)",
 }
 
-_ANY_SCALAR = rf"(?:{_TEXT}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)"
+_SCALAR = rf"(?:{_TEXT}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)"
+_PAIR = rf"{_TEXT}: ?{_SCALAR}"
+_ANY = rf"(?:{_SCALAR}|\[(?:{_SCALAR}(?:, ?{_SCALAR})*)?\]|\{{(?:{_PAIR}(?:, ?{_PAIR})*)?\}})"
+"""A value of a key that the contract does not name; nested deeper, it is left to `lines`."""
+
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]{1,64}")
 _MOST_KEYS = 64
 """Lines with more keys get no pattern: the engine's memory for one is limited."""
@@ -51,7 +55,7 @@ def line_pattern(export: Export, keys: tuple[str, ...]) -> str:
     """The pattern, for regex engines without look-around, of a line without its newline.
 
     `keys` are those of a valid line, in its order, for which `has_pattern` holds. Optional fields
-    may be absent; keys that the contract does not name must be there, with a scalar value.
+    may be absent; keys that the contract does not name must be there.
     """
     columns = {column.name: column for column in export.rows.columns}
     members = [_member(name, columns.get(name), export) for name in keys]
@@ -64,7 +68,7 @@ def line_pattern(export: Export, keys: tuple[str, ...]) -> str:
 
 def _member(name: str, column: Column | None, export: Export) -> str:
     if column is None:
-        value = _ANY_SCALAR
+        value = _ANY
     elif name == "schema_version":
         value = f'"{re.escape(export.schema_version)}"'
     else:

@@ -235,9 +235,9 @@ def _contradiction(rows: pl.DataFrame, export: Export) -> RefusedDelivery:
     key = rows.select(export.rows.key).head(1)
     group = rows.join(key, on=export.rows.key, how="semi")
     differing = [name for name in export.rows.column_names if group[name].n_unique() > 1]
+    shown = ", ".join(f"{name}={value}" for name, value in key.row(0, named=True).items())
     return _refusal(
-        f"the primary key {key.row(0)} stands in lines {_listed(group[LINE])}, which differ in "
-        f"{', '.join(differing)}",
+        f"lines {_listed(group[LINE])} have one key ({shown}) and differ in {', '.join(differing)}",
         rows,
         check="primary_key",
         field=differing[0],
@@ -246,11 +246,9 @@ def _contradiction(rows: pl.DataFrame, export: Export) -> RefusedDelivery:
 
 def _refusal(message: str, rows: pl.DataFrame, *, check: CheckName, field: str) -> RefusedDelivery:
     """The refusal of a delivery because of these rows; it names the first of their lines."""
+    several = f" ({rows.height} rows)" if rows.height > 1 else ""
     return RefusedDelivery(
-        f"{message} ({rows.height} rows)",
-        check=check,
-        line=rows.row(0, named=True)[LINE],
-        field=field,
+        message + several, check=check, line=rows.row(0, named=True)[LINE], field=field
     )
 
 
