@@ -21,6 +21,7 @@ from soundlink_assets.sandbox.config import PROVIDER_LIMITS, Limit, OverCap, San
 from soundlink_assets.sandbox.faults import Fault
 from soundlink_assets.sandbox.keys import Key
 from soundlink_assets.sandbox.server import PortTakenError, RunningSandbox, serve, serving
+from soundlink_assets.sandbox.state import Sandbox
 from soundlink_assets.sandbox.world import World
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "OverCap",
     "PortTakenError",
     "RunningSandbox",
+    "Sandbox",
     "SandboxConfig",
     "World",
     "serve",
