@@ -59,7 +59,7 @@ def _campaigns_asset() -> dg.AssetsDefinition:
             context.log.warning("The organisation of this key has no campaigns yet.")
         return listed.with_columns(
             ingested_at=pl.lit(soundlink_api.listed_at).cast(pl.Datetime("us", "UTC")),
-            run_id=pl.lit(context.run_id),
+            run_id=pl.lit(context.run.run_id),
         )
 
     return campaigns
