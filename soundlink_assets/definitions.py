@@ -15,6 +15,7 @@ from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.defs.automation import automate
 from soundlink_assets.defs.beta import known_beta_features
 from soundlink_assets.defs.checks import stored_checks
+from soundlink_assets.defs.console import console
 from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
 from soundlink_assets.defs.exports import export_assets
 from soundlink_assets.defs.partitions import daily_partitions
@@ -52,7 +53,7 @@ def build_definitions(
             RESOURCE_KEY: soundlink_api_resource(settings, clock),
             "io_manager": warehouse_io_manager(settings.warehouse, TABLES, clock=clock),
         },
-        loggers=loggers,
+        loggers={"console": console, **(loggers or {})},
         executor=dg.in_process_executor,
     )
 
