@@ -5,6 +5,7 @@ which text splitters take for line ends. What stands in a line does not belong h
 """
 
 import json
+import re
 from collections.abc import Iterator
 
 from soundlink_assets.contract.lines import BLANK
@@ -20,6 +21,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE = b'"'
 _ESCAPED_NEWLINE = rb"\n"
 _BACKSLASH = ord("\\")
+_CLOSED_CONTENT = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class LineBlocks:
@@ -102,11 +104,9 @@ class LineBlocks:
             # A closed string is no body that was cut off, so its last line has its newline too.
             return decoded.encode() + (b"\n" if closed else b"")
         except ValueError as error:
-            end = len(quoted.rstrip(BLANK)) - len(_QUOTE)
-            is_closed = quoted[end : end + 1] == _QUOTE and not _is_escaped(quoted, end)
             raise self._unreadable(
                 f"the body begins with a quotation mark and is no JSON string: {error}",
-                is_cut_off=closed and not is_closed,
+                is_cut_off=closed and not _CLOSED_CONTENT.match(quoted),
             ) from error
 
     def _unreadable(self, message: str, *, is_cut_off: bool = False) -> UnreadableDelivery:
