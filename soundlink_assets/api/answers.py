@@ -27,6 +27,11 @@ from soundlink_assets.settings import AuthStyle
 
 JSON_TYPE = "application/json"
 
+LONGEST_RETRY_AFTER_SECONDS = 7200.0
+"""A longer `Retry-After` is not waited for: the provider's longest span is an hour."""
+
+_LONGEST_TEXT = 300
+
 _CLIENT_DEFECT = "The client should not send such a request: please report it with the requestId."
 _NEW_KEY = "Make a new key in Soundlink's developer settings and set SOUNDLINK_API_KEY."
 
@@ -194,7 +199,7 @@ def error_of(
     said = envelope.message if envelope else None
     scope = "campaigns:read" if about.export is None else "metrics:read"
     message = meaning.message.format(scope=scope)
-    return meaning.error(
+    error = meaning.error(
         f"{message}: {said}" if said else message,
         about=about,
         status=status,
@@ -203,6 +208,12 @@ def error_of(
         hint=meaning.hint.format(style=style.value, other=other_style(style).value),
         retry_after=retry_after,
     )
+    if retry_after is not None and retry_after > LONGEST_RETRY_AFTER_SECONDS:
+        error.retryable = False
+        error.hint = (
+            f"It asks to wait {retry_after:.0f} s, which is too long to wait here. {error.hint}"
+        )
+    return error
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
@@ -233,4 +244,8 @@ def _by_status(status: int) -> _Meaning:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    """A text of the provider in one line of a readable length; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    line = " ".join(value.split())
+    return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}..."

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from soundlink_assets.api.answers import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.api.errors import BudgetError
 from soundlink_assets.api.stopping import Wait, check_stop, wait_unless_stopped
 
@@ -32,8 +33,6 @@ HOUR_SECONDS = 3600.0
 FLIGHT_SECONDS = 60.0
 """A request reaches the provider within this long, or never: its process died."""
 
-LONGEST_PAUSE_SECONDS = 2 * HOUR_SECONDS
-"""The longest `Retry-After` that is believed; the provider's longest span is an hour."""
 
 _LOOK_AGAIN_SECONDS = 60.0
 """Longest single sleep, so that a machine that was suspended does not oversleep for long."""
@@ -117,7 +116,7 @@ class RequestBudget:
 
     def pause(self, seconds: float) -> None:
         """Let nothing go for `seconds`: the provider asked for it. At most two hours."""
-        until = self._clock() + min(seconds, LONGEST_PAUSE_SECONDS)
+        until = self._clock() + min(seconds, LONGEST_RETRY_AFTER_SECONDS)
         with self._transaction() as connection:
             connection.execute("insert into pause values (?)", (until,))
 
@@ -144,7 +143,8 @@ class RequestBudget:
         connection.execute("update requests set answered_at = :now where answered_at > :now", known)
         connection.execute(_FORGET, known)
         connection.execute(
-            "delete from pause where until <= ? or until > ?", (now, now + LONGEST_PAUSE_SECONDS)
+            "delete from pause where until <= ? or until > ?",
+            (now, now + LONGEST_RETRY_AFTER_SECONDS),
         )
 
     def _free_at(self, connection: sqlite3.Connection, now: float) -> tuple[float, str]:

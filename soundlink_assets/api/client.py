@@ -1,9 +1,9 @@
 """The client: what users call, wired from the parts of this package."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,32 +14,28 @@ from pydantic import SecretStr
 from soundlink_assets.api.budget import RequestBudget, budget_file, provider_limits
 from soundlink_assets.api.campaigns import (
     Overview,
+    first_campaign,
     list_campaigns,
     read_campaign,
     read_overview,
 )
 from soundlink_assets.api.concurrency import as_completed
-from soundlink_assets.api.credentials import clean_key
 from soundlink_assets.api.delivery import Delivery, FailedDelivery
 from soundlink_assets.api.effort import Effort
 from soundlink_assets.api.errors import About, ServerError, SoundlinkError
 from soundlink_assets.api.exports import ExportReader
-from soundlink_assets.api.retries import RetryPolicy
+from soundlink_assets.api.retries import OutageWatch, RetryPolicy
 from soundlink_assets.api.stopping import Wait, wait_unless_stopped
 from soundlink_assets.api.transport import Request, Transport
+from soundlink_assets.clock import Clock, utc_now
 from soundlink_assets.contract.export import Export
 from soundlink_assets.contract.window import MAX_WINDOW_DAYS, Window
-from soundlink_assets.settings import AuthStyle, Settings
+from soundlink_assets.settings import AuthStyle, Settings, clean_base_url, clean_key
 
 MAX_SECONDS = 1800.0
 """Default bound on one request, all its attempts together, without the waits that we are told."""
 
 T = TypeVar("T")
-
-
-def utc_now() -> datetime:
-    """The present moment, in UTC."""
-    return datetime.now(UTC)
 
 
 class SoundlinkClient:
@@ -48,10 +44,10 @@ class SoundlinkClient:
     Every method raises a SoundlinkError when the provider does not give what was asked for, after
     retries where they can help. `timeout_seconds` is the longest silence within one request,
     `max_attempts` and `max_seconds` bound one request with its retries, `max_concurrency` is the
-    number of requests in flight. Refused bodies are kept in `quarantine_dir`. `now` stamps
+    number of requests in flight. Refused bodies are kept in `quarantine_dir`. `clock` stamps
     deliveries, `wait` sleeps between attempts.
 
-    Raises SettingsError if the key cannot be one.
+    Raises ValueError if the key cannot be one, or must not be sent to `base_url`.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword for each setting
@@ -66,22 +62,25 @@ class SoundlinkClient:
         max_attempts: int = 6,
         max_seconds: float = MAX_SECONDS,
         max_concurrency: int = 8,
-        now: Callable[[], datetime] = utc_now,
+        clock: Clock = utc_now,
         wait: Wait = wait_unless_stopped,
     ) -> None:
-        key = clean_key(api_key)
-        self._base_url = base_url
+        given = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
+        key = SecretStr(clean_key(given))
+        self._base_url = clean_base_url(base_url)
         self._auth_style = auth_style
         self._at_once = max_concurrency
-        self._retries = RetryPolicy(max_attempts=max_attempts, max_seconds=max_seconds, wait=wait)
+        self._retries = RetryPolicy(
+            max_attempts=max_attempts, max_seconds=max_seconds, wait=wait, clock=clock
+        )
         self._transport = Transport(
             key=key,
-            base_url=base_url,
+            base_url=self._base_url,
             style=auth_style,
             timeout_seconds=timeout_seconds,
             connections=max_concurrency,
             budget=budget,
-            now=now,
+            clock=clock,
         )
         self._reader = ExportReader(
             transport=self._transport, quarantine_dir=quarantine_dir, key=key
@@ -90,9 +89,9 @@ class SoundlinkClient:
         self._stops: set[threading.Event] = {self._closed}
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, clock: Clock = utc_now) -> Self:
         """The client that the settings describe. Raises SettingsError if there is no usable key."""
-        key = clean_key(settings.require_api_key())
+        key = settings.require_api_key()
         budget = RequestBudget(
             budget_file(settings.budget_dir, key, settings.base_url),
             provider_limits(settings.requests_per_minute, settings.requests_per_hour),
@@ -106,6 +105,7 @@ class SoundlinkClient:
             timeout_seconds=settings.timeout_seconds,
             max_attempts=settings.max_attempts,
             max_concurrency=settings.max_concurrency,
+            clock=clock,
         )
 
     @property
@@ -129,6 +129,10 @@ class SoundlinkClient:
         """
         return list_campaigns(self._get)
 
+    def first_campaign(self) -> tuple[str | None, int]:
+        """The id of the oldest campaign (None without any), and how many there are; one request."""
+        return first_campaign(self._get)
+
     def campaign(self, campaign_id: str) -> dict[str, Any]:
         """One campaign, under the column names of `campaigns`, with two further fields."""
         return read_campaign(self._get, campaign_id)
@@ -146,7 +150,7 @@ class SoundlinkClient:
             raise ValueError(
                 f"{window} has {window.days} days; at most {MAX_WINDOW_DAYS} go at once"
             )
-        return self._export(export, campaign_id, window, self._closed)
+        return self._export(export, campaign_id, window, self._retries, self._closed)
 
     def deliveries(
         self, export: Export, campaign_ids: Sequence[str], window: Window
@@ -159,17 +163,22 @@ class SoundlinkClient:
         `max_concurrency` deliveries are begun that the caller has not yet taken.
         """
         stop = threading.Event()
+        watch = OutageWatch()
 
         def fetch(task: tuple[str, Window]) -> Delivery | FailedDelivery:
             campaign_id, part = task
+            policy = replace(self._retries, max_attempts=1) if watch.is_outage else self._retries
             try:
-                return self._export(export, campaign_id, part, stop)
+                delivery = self._export(export, campaign_id, part, policy, stop)
             except SoundlinkError as error:
                 if error.stops_run:
                     raise
+                watch.note(error)
                 return FailedDelivery(
                     export=export, campaign_id=campaign_id, window=part, error=error
                 )
+            watch.note(None)
+            return delivery
 
         tasks = (
             (campaign_id, part)
@@ -208,12 +217,17 @@ class SoundlinkClient:
         return self._retries.run(attempt, self._closed)
 
     def _export(
-        self, export: Export, campaign_id: str, window: Window, stop: threading.Event
+        self,
+        export: Export,
+        campaign_id: str,
+        window: Window,
+        policy: RetryPolicy,
+        stop: threading.Event,
     ) -> Delivery:
         def attempt(number: int, effort: Effort) -> Delivery:
             return self._reader.fetch(export, campaign_id, window, number, effort)
 
-        return self._retries.run(attempt, stop)
+        return policy.run(attempt, stop)
 
     @contextmanager
     def _stopped_on_close(self, stop: threading.Event) -> Iterator[None]:

@@ -1,29 +1,13 @@
-"""The API key: checked early, sent in exactly one header, removed from every text."""
+"""The API key on its way: sent in exactly one header, removed from what the provider echoes."""
 
 from collections.abc import Generator
 
 import httpx
 from pydantic import SecretStr
 
-from soundlink_assets.settings import KEY_START, AuthStyle, SettingsError
+from soundlink_assets.settings import AuthStyle
 
 REDACTED = "sk_***"
-
-
-def clean_key(key: SecretStr | str) -> SecretStr:
-    """The key without white space and quotes around it.
-
-    Raises SettingsError, which does not repeat the key, if it cannot be one.
-    """
-    text = key.get_secret_value() if isinstance(key, SecretStr) else key
-    text = text.strip().strip("'\"").strip()
-    if not text.startswith(KEY_START) or text == KEY_START:
-        raise SettingsError(
-            f"the API key does not begin with {KEY_START}; was another text pasted?"
-        )
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise SettingsError("the API key holds white space or characters that no key has")
-    return SecretStr(text)
 
 
 def other_style(style: AuthStyle) -> AuthStyle:

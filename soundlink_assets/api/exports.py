@@ -24,7 +24,7 @@ from soundlink_assets.api.errors import (
     TruncatedDeliveryError,
 )
 from soundlink_assets.api.quarantine import keep_body
-from soundlink_assets.api.transport import Answer, Request, Transport, not_the_api
+from soundlink_assets.api.transport import Answer, Request, Transport
 from soundlink_assets.contract.export import Export
 from soundlink_assets.contract.parsing import DeliveryParser, ParsedDelivery, verify_request
 from soundlink_assets.contract.violations import ContractViolation
@@ -75,7 +75,7 @@ class ExportReader:
             stated = _stated_rows(answer)
             try:
                 parsed = _finish(parser, received, stated, about)
-                verify_request(parsed.frame, campaign_id, window)
+                verify_request(parsed, campaign_id, window)
             except ContractViolation as violation:
                 failure = self._refuse(violation, spool, about, answer.sent_at)
             else:
@@ -87,7 +87,7 @@ class ExportReader:
                     fetched_at=answer.sent_at,
                     line_count=parsed.line_count,
                     merged_duplicates=parsed.merged_duplicates,
-                    extra_fields=parsed.extra_fields,
+                    extra_fields=tuple(redact(name, self.key) for name in parsed.extra_fields),
                     row_count_header_seen=stated is not None,
                     attempts=attempt,
                     seconds=effort.seconds,
@@ -107,13 +107,14 @@ class ExportReader:
                 hint="Try again later; report it with the requestId.",
             )
         if answer.content_type in _FOREIGN_TYPES:
-            raise not_the_api(answer, about)
+            raise self.transport.not_the_api(answer, about)
 
     def _refuse(
         self, violation: ContractViolation, body: IO[bytes], about: About, at: datetime
     ) -> ContractError:
         """The error for a body that breaks the contract, which is kept for people to look at."""
         violation.message = redact(violation.message, self.key)
+        violation.args = (violation.message,)
         reason = {
             "reason": str(violation),
             "check": violation.check,

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -15,6 +15,7 @@ from soundlink_assets.api.errors import About
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
 _LONGEST_ID = 40
+_PIECE_BYTES = 2**20
 
 
 def keep_body(  # noqa: PLR0913 - all that stands in the name and the reason
@@ -40,10 +41,20 @@ def keep_body(  # noqa: PLR0913 - all that stands in the name and the reason
     body.seek(0)
     partial = folder / f".{stem}.partial"
     with partial.open("wb") as file:
-        for line in body:
-            file.write(line.replace(secret, REDACTED.encode()))
+        file.writelines(_without(secret, body))
     partial.replace(target)
     text = json.dumps({**reason, "body": target.name}, indent=2, ensure_ascii=False, default=str)
     partial.write_text(text + "\n", encoding="utf-8")
     partial.replace(folder / f"{stem}.reason.json")
     return target
+
+
+def _without(secret: bytes, body: IO[bytes]) -> Iterator[bytes]:
+    """The body in pieces, with the secret replaced, also where it lies across two pieces."""
+    rest = b""
+    while piece := body.read(_PIECE_BYTES):
+        clean = (rest + piece).replace(secret, REDACTED.encode())
+        cut = max(len(clean) - len(secret) + 1, 0)
+        yield clean[:cut]
+        rest = clean[cut:]
+    yield rest

@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 from tenacity import (
@@ -23,8 +23,9 @@ from tenacity.stop import stop_base
 from typing_extensions import override
 
 from soundlink_assets.api.effort import Effort
-from soundlink_assets.api.errors import RateLimitError, SoundlinkError
+from soundlink_assets.api.errors import RateLimitError, ServerError, SoundlinkError, TransportError
 from soundlink_assets.api.stopping import Wait
+from soundlink_assets.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,32 @@ _backoff = wait_exponential_jitter(multiplier=1, max=LONGEST_BACKOFF_SECONDS, ji
 _rate_limit_backoff = wait_exponential_jitter(multiplier=4, max=LONGEST_BACKOFF_SECONDS, jitter=4)
 
 
+OUTAGE_AFTER = 5
+"""So many deliveries in a row that failed after all attempts are taken for an outage."""
+
+
+class OutageWatch:
+    """Sees when the provider is down altogether, so that retries stop spending the budget.
+
+    During an outage every request is still tried, but once; the first success ends it.
+    """
+
+    def __init__(self) -> None:
+        self._failures_in_a_row = 0
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether the last deliveries all failed for the provider's or the network's fault."""
+        return self._failures_in_a_row >= OUTAGE_AFTER
+
+    def note(self, error: SoundlinkError | None) -> None:
+        """Take a delivery into account: its error, or None if it came."""
+        if isinstance(error, ServerError | TransportError):
+            self._failures_in_a_row += 1
+        else:
+            self._failures_in_a_row = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """At most `max_attempts`, within about `max_seconds` without the waits that we are told."""
@@ -43,6 +70,7 @@ class RetryPolicy:
     max_attempts: int
     max_seconds: float
     wait: Wait
+    clock: Clock
 
     def run(self, attempt: Callable[[int, Effort], T], stop: threading.Event) -> T:
         """What `attempt(number, effort)` returns, once it succeeds.
@@ -68,7 +96,7 @@ class RetryPolicy:
             seconds = state.upcoming_sleep
             if _told_to_wait(state) is not None:
                 effort.excuse(seconds)
-            until = datetime.now(UTC) + timedelta(seconds=seconds)
+            until = self.clock() + timedelta(seconds=seconds)
             log.warning(
                 "attempt %d of %d failed, the next one in %.1f s, at %s UTC: %s",
                 state.attempt_number,

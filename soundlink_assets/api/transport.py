@@ -8,12 +8,11 @@ import contextlib
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
-from ipaddress import ip_address
 from typing import Any
 from weakref import WeakSet
 
@@ -28,13 +27,22 @@ from soundlink_assets.api.answers import (
     retry_after_seconds,
 )
 from soundlink_assets.api.budget import RequestBudget
-from soundlink_assets.api.credentials import KeyHeader, redact
+from soundlink_assets.api.credentials import REDACTED, KeyHeader, redact
 from soundlink_assets.api.effort import Effort
-from soundlink_assets.api.errors import About, RateLimitError, SoundlinkError, TransportError
-from soundlink_assets.settings import AuthStyle
+from soundlink_assets.api.errors import (
+    About,
+    BadRequestError,
+    RateLimitError,
+    SoundlinkError,
+    TransportError,
+)
+from soundlink_assets.clock import Clock
+from soundlink_assets.settings import AuthStyle, is_loopback
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection; also how long closing the client may have to wait for one."""
+
+_OTHER_ROUTES = ("", ".", "..")
 
 _ERROR_BODY_BYTES = 2**20
 _JSON_BODY_BYTES = 64 * 2**20
@@ -79,14 +87,15 @@ class Transport:
         timeout_seconds: float,
         connections: int,
         budget: RequestBudget,
-        now: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._key = key
         self._style = style
         self._budget = budget
-        self._now = now
+        self._clock = clock
         self.request_count = 0
         self._count_lock = threading.Lock()
+        self._is_closed = False
         self._streams: WeakSet[Any] = WeakSet()
         self._http = httpx.Client(
             base_url=base_url,
@@ -101,7 +110,7 @@ class Transport:
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
             # A proxy from the environment cannot reach this machine's own loopback.
-            trust_env=not _is_loopback(httpx.URL(base_url).host),
+            trust_env=not is_loopback(httpx.URL(base_url).host),
         )
 
     @contextmanager
@@ -111,6 +120,7 @@ class Transport:
         Raises a SoundlinkError for every other answer, and for a connection that fails before
         or within the block; StoppedError while it waits for the budget.
         """
+        self._refuse_odd_ids(request.about.campaign_id)
         try:
             answer = self._send(request, effort)
             try:
@@ -136,20 +146,39 @@ class Transport:
 
         Raises what an error in it stands for, and TransportError if there is no envelope.
         """
-        envelope = read_envelope(_read(answer, _JSON_BODY_BYTES))
+        envelope = read_envelope(self._read(answer, _JSON_BODY_BYTES))
         if envelope is None:
-            raise not_the_api(answer, about)
+            raise self.not_the_api(answer, about)
         if envelope.is_error:
             raise self._error_in(envelope, answer, about)
         return envelope
 
+    def not_the_api(self, answer: Answer, about: About) -> TransportError:
+        """The error for an answer that the API never gives: a page of something in between."""
+        kind = redact(answer.content_type, self._key) or "of no stated type"
+        return TransportError(
+            f"the answer is not one of the API, but {kind}",
+            about=about,
+            status=answer.response.status_code,
+            hint="Check SOUNDLINK_BASE_URL, and proxies between here and the API.",
+        )
+
     def close(self) -> None:
         """Ends all connections, those in use as well: who reads from them gets an error."""
+        self._is_closed = True
         for stream in list(self._streams):
-            sock = stream.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+            _shut(stream)
         self._http.close()
+
+    def _refuse_odd_ids(self, campaign_id: str | None) -> None:
+        """Raises for ids that would lead to another route, or put the key into a path."""
+        if campaign_id is None:
+            return
+        if campaign_id in _OTHER_ROUTES or self._key.get_secret_value() in campaign_id:
+            raise BadRequestError(
+                f"{redact(campaign_id, self._key)!r} is not a campaign id",
+                hint="Check SOUNDLINK_CAMPAIGN_IDS.",
+            )
 
     def _send(self, request: Request, effort: Effort) -> Answer:
         prepared = self._http.build_request(
@@ -163,70 +192,61 @@ class Transport:
             effort.excuse(waited)
             with self._count_lock:
                 self.request_count += 1
-            sent_at = self._now()
-            return Answer(response=self._http.send(prepared, stream=True), sent_at=sent_at)
+            sent_at = self._clock()
+            try:
+                return Answer(response=self._http.send(prepared, stream=True), sent_at=sent_at)
+            except RuntimeError:
+                # httpx says so when the client was closed at this very moment.
+                effort.check_stop()
+                raise
 
     def _note_stream(self, event: str, info: dict[str, Any]) -> None:
         """Remember each connection, so that `close` can end a read that waits for the provider."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._streams.add(info["return_value"])
+            stream = info["return_value"]
+            self._streams.add(stream)
+            if self._is_closed:
+                _shut(stream)
 
     def _error(self, answer: Answer, about: About) -> SoundlinkError:
         """The error of an answer whose status is not 200."""
-        envelope = read_envelope(_read(answer, _ERROR_BODY_BYTES)) or Envelope()
-        error = self._error_in(envelope, answer, about)
+        envelope = read_envelope(self._read(answer, _ERROR_BODY_BYTES)) or Envelope()
         if answer.response.is_redirect:
-            location = answer.response.headers.get("location", "")
-            error.message += f" (to {redact(location, self._key)})"
-        return error
+            location = answer.response.headers.get("location", "nowhere")
+            envelope = Envelope(message=f"to {redact(location, self._key)}")
+        return self._error_in(envelope, answer, about)
 
     def _error_in(self, envelope: Envelope, answer: Answer, about: About) -> SoundlinkError:
         asked = answer.response.headers.get("retry-after")
         error = error_of(
             answer.response.status_code,
-            self._redacted(envelope),
+            envelope,
             about=about,
             style=self._style,
-            retry_after=retry_after_seconds(asked, datetime.now(UTC)),
+            retry_after=retry_after_seconds(asked, self._clock()),
         )
         if isinstance(error, RateLimitError) and error.retry_after is not None:
             self._budget.pause(error.retry_after)
         return error
 
-    def _redacted(self, envelope: Envelope) -> Envelope:
-        def clean(text: str | None) -> str | None:
-            return None if text is None else redact(text, self._key)
-
-        return Envelope(
-            data=envelope.data,
-            code=clean(envelope.code),
-            message=clean(envelope.message),
-            request_id=clean(envelope.request_id),
-        )
+    def _read(self, answer: Answer, at_most: int) -> bytes:
+        """The body without the key, or its beginning if it is longer than `at_most` bytes."""
+        content = bytearray()
+        for chunk in body_of(answer.response):
+            content += chunk
+            if len(content) > at_most:
+                break
+        return bytes(content).replace(self._key.get_secret_value().encode(), REDACTED.encode())
 
     def _describe(self, error: Exception) -> str:
         name = type(error).__name__
         return redact(f"{name}: {error}" if str(error) else name, self._key)
 
 
-def not_the_api(answer: Answer, about: About) -> TransportError:
-    """The error for an answer that the API never gives: a page of something in between."""
-    return TransportError(
-        f"the answer is not one of the API, but {answer.content_type or 'of no stated type'}",
-        about=about,
-        status=answer.response.status_code,
-        hint="Check SOUNDLINK_BASE_URL, and proxies between here and the API.",
-    )
-
-
-def _read(answer: Answer, at_most: int) -> bytes:
-    """The body, or its beginning if it is longer than `at_most` bytes."""
-    content = bytearray()
-    for chunk in answer.chunks():
-        content += chunk
-        if len(content) > at_most:
-            break
-    return bytes(content)
+def _shut(stream: Any) -> None:
+    """Ends a connection from another thread: unlike a close, this wakes who reads from it."""
+    with contextlib.suppress(OSError):
+        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 def body_of(response: httpx.Response) -> Iterator[bytes]:
@@ -247,12 +267,3 @@ def body_of(response: httpx.Response) -> Iterator[bytes]:
             rest = decoder.unused_data
     if not decoder.eof:
         raise httpx.RemoteProtocolError("the compressed body ends too early")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
