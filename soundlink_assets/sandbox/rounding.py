@@ -4,6 +4,8 @@ All arithmetic is on integers (money in cents), so the printed figures are exact
 quotients, with no binary fraction in between.
 """
 
+from functools import lru_cache
+
 
 def half_up(numerator: int, denominator: int) -> int:
     """`numerator / denominator` rounded half up; both not negative, the denominator not zero."""
@@ -15,6 +17,7 @@ def money(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02d}"
 
 
+@lru_cache(maxsize=65536)
 def ratio(numerator: int, denominator: int, decimals: int) -> str:
     """The quotient rounded half up to `decimals`, without trailing zeros: 1.4, 0.293, 2."""
     scaled = half_up(numerator * 10**decimals, denominator)

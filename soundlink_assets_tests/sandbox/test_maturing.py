@@ -6,6 +6,7 @@ import pytest
 from soundlink_assets.contract import EXPORTS, Export
 from soundlink_assets.contract.window import Window, settles_at
 from soundlink_assets.sandbox import SandboxConfig, World
+from soundlink_assets.sandbox.maturing import SETTLED, stage_of
 from soundlink_assets.sandbox.rows import Row
 from soundlink_assets_tests.sandbox.conftest import ANCHOR
 
@@ -57,14 +58,17 @@ class TestFigures:
     def test_a_few_rows_appear_late_and_a_few_are_withdrawn(
         self, world: World, export: Export
     ) -> None:
-        late = withdrawn = total = 0
+        late, withdrawn, total = 0, 0, 0
+        late_listeners = []
         for day in DAYS:
             closed = figures(world, export, day, batch_after(day, 2))
             settled = figures(world, export, day, batch_after(day, 8))
             late += len(settled.keys() - closed.keys())
+            late_listeners += [settled[key]["listeners"] for key in settled.keys() - closed.keys()]
             withdrawn += len(closed.keys() - settled.keys())
             total += len(settled)
         assert 0 < late < total / 10
+        assert max(late_listeners) > 3
         assert 0 < withdrawn < total / 20
 
     def test_rows_are_served_as_of_the_last_batch(self, world: World, export: Export) -> None:
@@ -95,6 +99,15 @@ class TestFigures:
         final = figures(world, export, day, batch_after(day, 8))
         plays = sum(row["streams"] for row in today.values())
         assert 0 < plays < sum(row["streams"] for row in final.values()) / 2
+
+
+def test_a_day_is_complete_from_the_moment_it_settles() -> None:
+    day = DAYS[0]
+    almost = stage_of(day, settles_at(day) - timedelta(seconds=1))
+    assert almost is not None
+    assert almost.plays < 1
+    assert stage_of(day, settles_at(day)) is SETTLED
+    assert SETTLED.seen(41, 0.0) == SETTLED.seen(41, 0.99) == 41
 
 
 def test_spend_is_corrected_up_and_down_while_a_day_is_open(world: World) -> None:

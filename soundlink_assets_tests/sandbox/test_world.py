@@ -1,7 +1,7 @@
 import json
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -135,6 +135,12 @@ class TestContract:
 
     def test_a_campaign_that_nobody_knows_has_no_rows(self, world: World, export: Export) -> None:
         assert world.rows(export.name, "camp_abc123", LAST_90_DAYS, NOW) == []
+
+
+def test_the_customer_pays_media_spend_and_a_fee_of_a_fifth_of_the_total(world: World) -> None:
+    for row in rows_of(world, COUNTRY):
+        exact = row["spend_media"] / (1 - Decimal("0.2"))
+        assert row["spend_total"] == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 class TestDeterminism:
