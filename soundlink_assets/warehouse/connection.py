@@ -37,6 +37,11 @@ def warehouse_file(warehouse: str) -> Path:
         raise UnsupportedWarehouseError(
             f"SOUNDLINK_WAREHOUSE is {warehouse!r}: only a DuckDB file is supported so far."
         )
+    if "?" in warehouse:
+        raise UnsupportedWarehouseError(
+            f"SOUNDLINK_WAREHOUSE is {warehouse!r}: DuckDB keeps no write-ahead log beside a file "
+            "whose path has a question mark. Choose a path without."
+        )
     return Path(warehouse).expanduser().absolute()
 
 
@@ -152,29 +157,41 @@ def _translated(file: Path) -> Iterator[None]:
 
 def _explain(error: duckdb.Error, file: Path) -> WarehouseError | None:
     text = str(error)
-    said = _first_line(error)
-    if "not a valid DuckDB database file" in text:
-        return NotAWarehouseError(
-            f"{file} is no DuckDB database and was left as it is. Move it away, or set "
-            "SOUNDLINK_WAREHOUSE to another file."
-        )
-    if "with version number" in text or "newer version of DuckDB" in text:
-        return NewerWarehouseError(
-            f"{file} was written by a newer DuckDB than {duckdb.__version__} and was left as it "
-            f"is. Upgrade the platform, or set SOUNDLINK_WAREHOUSE to another file. ({said})"
-        )
-    if "No space left on device" in text or "File too large" in text:
-        return FullDiskError(
-            f"The disk of {file} is full; the warehouse holds what it held before. Make room, "
-            f"then run again. ({said})"
-        )
-    if "Permission denied" in text or "Read-only file system" in text:
-        return ReadOnlyWarehouseError(
-            f"{file} cannot be opened: this user lacks the rights to it or to its folder. Give "
-            f"them, or set SOUNDLINK_WAREHOUSE to a file elsewhere. ({said})"
-        )
+    for kind, signs, advice in _EXPLANATIONS:
+        if any(sign in text for sign in signs):
+            return kind(f"SOUNDLINK_WAREHOUSE: {file} {advice} ({_first_line(error)})")
     if isinstance(error, duckdb.CatalogException) and "does not exist" in text:
         return MissingTableError(
-            f"{said} Tables appear with the first materialisation of their asset."
+            f"{_first_line(error)} Tables appear with the first materialisation of their asset."
         )
     return None
+
+
+_EXPLANATIONS: tuple[tuple[type[WarehouseError], tuple[str, ...], str], ...] = (
+    (
+        NotAWarehouseError,
+        ("not a valid DuckDB database file",),
+        "is no DuckDB database and was left as it is. Move it away, or set another file.",
+    ),
+    (
+        NotAWarehouseError,
+        ("Corrupt database file",),
+        "is damaged and was left as it is. Restore a backup, or move it away and backfill.",
+    ),
+    (
+        NewerWarehouseError,
+        ("with version number", "newer version of DuckDB"),
+        f"was written by a newer DuckDB than {duckdb.__version__}. Upgrade, or set another file.",
+    ),
+    (
+        FullDiskError,
+        ("No space left on device", "File too large"),
+        "is on a disk that is full; it holds what it held before. Make room, then run again.",
+    ),
+    (
+        ReadOnlyWarehouseError,
+        ("Permission denied", "Read-only file system"),
+        "cannot be opened: this user lacks the rights to it or its folder. Set another file.",
+    ),
+)
+"""What DuckDB says, and what that means to whoever set SOUNDLINK_WAREHOUSE."""

@@ -8,7 +8,8 @@ from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
 from soundlink_assets.warehouse.connection import count
 from soundlink_assets.warehouse.errors import MisfitError
-from soundlink_assets.warehouse.shaping import check_relation, ensure_table
+from soundlink_assets.warehouse.fitting import fitted
+from soundlink_assets.warehouse.shaping import ensure_table
 from soundlink_assets.warehouse.sql import day_column, identifier, qualified
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def row_count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
 
 def _register(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> None:
     ensure_table(connection, table)
-    connection.register(_FRAME, frame.to_arrow())
-    check_relation(connection, table, _FRAME, {}, table.column_names)
+    connection.register(_FRAME, fitted(frame, table).to_arrow())
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

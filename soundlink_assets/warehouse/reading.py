@@ -63,7 +63,7 @@ def load_table(
     if not stored:
         nulls = ", ".join(typed_null(column) for column in wanted)
         return connection.sql(f"SELECT {nulls} WHERE false").pl()
-    check_types(table, stored, "the stored table")
+    check_types(table, stored)
     selected = ", ".join(
         identifier(column.name) if column.name in stored else typed_null(column)
         for column in wanted

@@ -6,7 +6,7 @@ import duckdb
 
 from soundlink_assets.tables import Column, Table
 from soundlink_assets.warehouse.errors import MisfitError
-from soundlink_assets.warehouse.sql import identifier, listed, literal, qualified, stored_type
+from soundlink_assets.warehouse.sql import identifier, literal, qualified, stored_type
 
 
 def stored_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> dict[str, str]:
@@ -32,7 +32,7 @@ def ensure_table(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
         connection.execute(f"CREATE TABLE {qualified(table)} ({columns})")
         _describe(connection, table, table.columns)
         return True
-    check_types(table, stored, "the stored table")
+    check_types(table, stored)
     missing = [column for column in table.columns if column.name not in stored]
     for column in missing:
         connection.execute(
@@ -56,42 +56,18 @@ def _describe(
         )
 
 
-def check_types(table: Table, found: Mapping[str, str], where: str) -> None:
-    """MisfitError that names each column of `found` whose type is not the described one.
+def check_types(table: Table, stored: Mapping[str, str]) -> None:
+    """MisfitError that names each stored column whose type is not the described one.
 
-    Columns that are found and not described, or described and not found, are not judged here.
+    Columns that are stored and not described, or described and not stored, are not judged here.
     """
     misfits = [
-        f"{column.name} is {found[column.name]} in {where}, {stored_type(column.kind)} here"
+        f"{column.name} is stored as {stored[column.name]}, and is {stored_type(column.kind)} here"
         for column in table.columns
-        if column.name in found and found[column.name] != stored_type(column.kind)
+        if column.name in stored and stored[column.name] != stored_type(column.kind)
     ]
     if misfits:
         raise MisfitError(
             f"{table.qualified_name}: {'; '.join(misfits)}. Nothing was written. Convert the "
             "column (ALTER TABLE ... ALTER ... TYPE ...), or move the table away."
         )
-
-
-def check_relation(
-    connection: duckdb.DuckDBPyConnection,
-    table: Table,
-    relation: str,
-    parameters: Mapping[str, object],
-    columns: tuple[str, ...],
-) -> None:
-    """MisfitError unless the relation has exactly `columns`, each of its described type.
-
-    `relation` is our own SQL, never a value. A column without any type (all null) fits.
-    """
-    described = connection.execute(f"DESCRIBE SELECT * FROM {relation}", parameters).fetchall()
-    found = {name: kind for name, kind, *_ in described}
-    if set(found) != set(columns):
-        missing = listed(name for name in columns if name not in found)
-        extra = listed(name for name in found if name not in columns)
-        raise MisfitError(
-            f"{table.qualified_name}: the frame lacks [{missing}] and has [{extra}] too many. "
-            "Nothing was written."
-        )
-    typed = {name: kind for name, kind in found.items() if kind not in {'"NULL"', "NULL"}}
-    check_types(table, typed, "the frame")

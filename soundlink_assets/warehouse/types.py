@@ -1,7 +1,7 @@
 """What assets hand to the IO manager and get from it. Light: polars is imported when rows come."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,6 +16,7 @@ from soundlink_assets.warehouse.companions import (
     WRITTEN_AT,
     cells_table,
 )
+from soundlink_assets.warehouse.fitting import fitted
 from soundlink_assets.warehouse.spool import Spool
 from soundlink_assets.warehouse.sql import day_column
 
@@ -46,6 +47,9 @@ class Deliveries:
     def __init__(self, table: Table, window: Window) -> None:
         self.table = table
         self.window = window
+        own = {column.name for column in OWN_COLUMNS}
+        columns = tuple(column for column in table.columns if column.name not in own)
+        self._delivered = replace(table, columns=columns)
         self._day = day_column(table)
         self._spool = Spool()
         self._cells: list[pl.DataFrame] = []
@@ -61,8 +65,8 @@ class Deliveries:
         """Take the delivery of one campaign for one window of days.
 
         `frame` holds the contract's columns in their types, in any order; `fetched_at` is when the
-        request was sent. ValueError if the frame has other columns or types or a row outside
-        `window`, or if a cell is delivered twice. FullDiskError if there is no room to spool.
+        request was sent. MisfitError if the frame has other columns or types; ValueError if a row
+        lies outside `window` or a cell is delivered twice; FullDiskError if there is no room.
         """
         import polars as pl
 
@@ -121,23 +125,11 @@ class Deliveries:
                 )
 
     def _checked(self, frame: "pl.DataFrame", window: Window) -> "pl.DataFrame":
-        from soundlink_assets.contract.schemas import polars_schema
-
-        own = {column.name for column in OWN_COLUMNS}
-        schema = {
-            name: dtype for name, dtype in polars_schema(self.table).items() if name not in own
-        }
-        if dict(frame.schema) != schema:
-            differing = sorted(
-                f"{name} is {frame.schema.get(name, 'absent')}, not {schema.get(name, 'a column')}"
-                for name in {*frame.columns, *schema}
-                if frame.schema.get(name) != schema.get(name)
-            )
-            raise ValueError(f"{self.table.qualified_name}: {'; '.join(differing)}")
+        frame = fitted(frame, self._delivered)
         days = frame.get_column(self._day)
         if days.null_count() or not days.is_between(window.first, window.last).all():
             raise ValueError(f"{self.table.qualified_name}: a row lies outside {window}")
-        return frame.select(list(schema))
+        return frame
 
     def _cells_of(
         self,

@@ -26,7 +26,7 @@ from soundlink_assets.warehouse.companions import (
 )
 from soundlink_assets.warehouse.connection import count
 from soundlink_assets.warehouse.errors import DoubledRowsError
-from soundlink_assets.warehouse.shaping import check_relation, ensure_table
+from soundlink_assets.warehouse.shaping import ensure_table
 from soundlink_assets.warehouse.spool import ROW_NUMBER
 from soundlink_assets.warehouse.sql import day_column, identifier, listed, qualified
 from soundlink_assets.warehouse.types import Deliveries
@@ -71,9 +71,6 @@ def replace_cells(
     stamp = {"written_at": written_at, "run_id": run_id}
     days = {"first": deliveries.window.first, "last": deliveries.window.last}
     files = [str(path) for path in deliveries.files()]
-    if files:
-        spooled = (*_delivered_columns(table), ROW_NUMBER)
-        check_relation(connection, table, _SPOOL, {"files": files}, spooled)
     unchanged = find_unchanged_rows(connection, table, files, days)
     superseded = archive_superseded_rows(connection, table, days, written_at)
     delete_cells(connection, table, days)

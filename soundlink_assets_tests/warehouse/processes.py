@@ -1,0 +1,226 @@
+"""Work that the tests run in processes of their own, to be killed or to compete."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Self, cast
+
+import duckdb
+
+from soundlink_assets.warehouse import writing
+from soundlink_assets.warehouse.connection import connect
+from soundlink_assets.warehouse.errors import WarehouseError
+from soundlink_assets.warehouse.reading import read_frame
+from soundlink_assets.warehouse.types import Deliveries
+from soundlink_assets_tests.warehouse.deliveries import (
+    DAY,
+    NAME,
+    ONE_DAY,
+    TABLE,
+    deliveries,
+    frame,
+    hour,
+    write,
+)
+
+COUNTRIES = [f"{first}{second}" for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJ"]
+"""A hundred countries: the rows of one cell in these tests."""
+
+PATIENCE = 300
+"""Seconds after which a test gives up on another process; never reached when all is well."""
+
+STEPS = (
+    "ensure_export_tables",
+    "find_replaced_cells",
+    "next_stamp",
+    "find_unchanged_rows",
+    "archive_superseded_rows",
+    "delete_cells",
+    "insert_rows",
+    "refuse_doubled_rows",
+    "record_cells",
+)
+
+# The children of a fork server share what it has imported, and no threads or locks of the test.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([__name__])
+
+
+def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Begin `work` in a process of its own."""
+    process = _CONTEXT.Process(target=work, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def run(work: Callable[..., None], *arguments: Any) -> int:
+    """Run `work` in a process of its own to its end; its exit code, negative if killed."""
+    process = start(work, *arguments)
+    process.join(PATIENCE)
+    if process.exitcode is None:
+        process.kill()
+        raise AssertionError(f"{work.__name__} did not end")
+    return process.exitcode
+
+
+def queue() -> Any:
+    """A queue through which such processes answer."""
+    return _CONTEXT.Queue()
+
+
+def full_cell(campaigns: str, number: int) -> Deliveries:
+    """A delivery of one day: every country of each campaign has `number` streams."""
+    streams = {(DAY, country): number for country in COUNTRIES}
+    return deliveries(
+        ONE_DAY,
+        dict.fromkeys(campaigns, streams),
+        exported_at=hour(number),
+        fetched_at=hour(number),
+    )
+
+
+def write_and_die(warehouse: str, number: int, step: str, moment: str) -> None:
+    """Write deliveries, and kill this process before or after the named step."""
+    if step == "commit":
+        _kill_at_commit(moment)
+    else:
+        original = getattr(writing, step)
+
+        def deadly(*arguments: Any, **named: Any) -> Any:
+            if moment == "before":
+                _die()
+            original(*arguments, **named)
+            _die()
+
+        setattr(writing, step, deadly)
+    write(warehouse, full_cell("ab", number))
+
+
+def _kill_at_commit(moment: str) -> None:
+    class Deadly:
+        def __init__(self, real: duckdb.DuckDBPyConnection) -> None:
+            self._real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            raise AssertionError("the process should be dead")
+
+        def commit(self) -> None:
+            if moment == "before":
+                _die()
+            self._real.commit()
+            _die()
+
+    original = duckdb.connect
+    cast("Any", duckdb).connect = lambda *arguments, **named: Deadly(original(*arguments, **named))
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def write_for_ever(warehouse: str, began: Any) -> None:
+    """Write one delivery after the other until killed, and say when the first is stored."""
+    number = 2
+    while True:
+        write(warehouse, full_cell("abcdefgh", number))
+        began.put(number)
+        number += 1
+
+
+def write_some(warehouse: str, writer: int, numbers: list[int]) -> None:
+    """Write deliveries of a campaign of one's own, and of one that all writers share."""
+    for number in numbers:
+        streams = {(DAY, country): number for country in COUNTRIES}
+        taken = Deliveries(TABLE, ONE_DAY)
+        for campaign in (f"own {writer}", "shared"):
+            taken.add(campaign, ONE_DAY, frame(campaign, streams, hour(number)), hour(number))
+        write(warehouse, taken, run_id=f"writer {writer}")
+
+
+def read_until(warehouse: str, stop: Any, answers: Any) -> None:
+    """Read again and again; answer how often, and every state that was not whole."""
+    reads, broken = 0, []
+    while not stop.is_set():
+        rows = read_frame(
+            warehouse,
+            "SELECT requested_campaign_id, count(*), min(streams), max(streams) "
+            f"FROM {NAME} GROUP BY ALL",
+        ).rows()
+        reads += 1
+        broken += [row for row in rows if (row[1] != len(COUNTRIES) or row[2] != row[3])]
+    answers.put((reads, broken))
+
+
+def hold_like_a_shell(warehouse: str, held: Any, release: Any) -> None:
+    """Keep the file open for writing without our lock, as a DuckDB shell does."""
+    with duckdb.connect(warehouse):
+        held.set()
+        release.wait(PATIENCE)
+
+
+def hold_with_lock(warehouse: str, held: Any, release: Any) -> None:
+    """Keep the file open for writing under our lock, as a run does."""
+    with connect(warehouse, read_only=False, purpose="writing in a test"):
+        held.set()
+        release.wait(PATIENCE)
+
+
+def event() -> Any:
+    """An event that processes share."""
+    return _CONTEXT.Event()
+
+
+def write_with_little_room(warehouse: str, room: int, answers: Any) -> None:
+    """Write a delivery while no file may grow beyond `room` bytes; answer the error."""
+    taken = full_cell("abcdefghijklmnop", 2)
+    taken.files()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    _answer_error(lambda: write(warehouse, taken), answers)
+
+
+def spool_with_little_room(answers: Any) -> None:
+    """Spool a delivery while no file may grow beyond a few bytes; answer the error."""
+    taken = full_cell("abcdefghijklmnop", 2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    _answer_error(taken.files, answers)
+
+
+def write_to_read_only_folder(answers: Any) -> None:
+    """Write into a folder without rights, as a user without privileges; answer the errors."""
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    with tempfile.TemporaryDirectory() as folder:
+        stored = Path(folder) / "stored.duckdb"
+        with duckdb.connect(stored) as connected:
+            connected.execute("CREATE TABLE t AS SELECT 42 AS answer")
+        Path(folder).chmod(0o555)
+        try:
+            new, inner = str(Path(folder) / "new.duckdb"), str(Path(folder) / "a" / "b.duckdb")
+            _answer_error(lambda: write(new, full_cell("a", 1)), answers)
+            _answer_error(lambda: write(inner, full_cell("a", 1)), answers)
+            answers.put(read_frame(str(stored), "SELECT answer FROM t").item())
+            stored.chmod(0o000)
+            _answer_error(lambda: read_frame(str(stored), "SELECT answer FROM t"), answers)
+        finally:
+            Path(folder).chmod(0o755)
+
+
+def _answer_error(work: Callable[[], object], answers: Any) -> None:
+    try:
+        work()
+    except WarehouseError as error:
+        answers.put((type(error).__name__, str(error)))
+    else:
+        answers.put(None)

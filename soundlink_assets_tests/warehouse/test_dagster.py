@@ -1,0 +1,306 @@
+"""The IO manager in real Dagster runs."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from soundlink_assets.contract.window import Window
+from soundlink_assets.tables import Column, Kind, Table
+from soundlink_assets.warehouse.errors import MisfitError
+from soundlink_assets.warehouse.io_manager import warehouse_io_manager
+from soundlink_assets.warehouse.reading import read_frame
+from soundlink_assets.warehouse.types import Deliveries, StoredDays
+from soundlink_assets_tests.warehouse.deliveries import DAY, NAME, NOON, TABLE, frame, hour
+
+COUNTS = Table(
+    schema="analytics",
+    name="counts",
+    grain="one row per day",
+    description="Rows by day.",
+    key=("report_date",),
+    day_column="report_date",
+    columns=(
+        Column(name="report_date", kind=Kind.DATE, description="Day."),
+        Column(name="rows", kind=Kind.COUNT, description="Rows of that day."),
+        Column(name="cells", kind=Kind.COUNT, description="Cells of that day."),
+    ),
+)
+LIST = Table(
+    schema="soundlink",
+    name="names",
+    grain="one row per name",
+    description="Names.",
+    key=("name",),
+    columns=(Column(name="name", kind=Kind.TEXT, description="A name."),),
+)
+DAYS = dg.DailyPartitionsDefinition(start_date="2026-04-01", end_date="2026-05-01")
+BY_DAY = {"partition_expr": "report_date"}
+KEY = dg.AssetKey([TABLE.schema, TABLE.name])
+
+pytestmark = [pytest.mark.filterwarnings("ignore::dagster.BetaWarning")]
+
+
+def last(days: int) -> str:
+    return (DAY + timedelta(days=days - 1)).isoformat()
+
+
+def exports(streams: int, campaigns: str = "ab", exported: float = 0) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=KEY,
+        partitions_def=DAYS,
+        metadata=BY_DAY,
+        backfill_policy=dg.BackfillPolicy.multi_run(90),
+    )
+    def export(context: dg.AssetExecutionContext) -> Any:
+        window = window_of(context)
+        taken = Deliveries(TABLE, window)
+        for campaign in campaigns:
+            rows = {(day, country): streams for day in window.dates() for country in ("DE", "US")}
+            taken.add(campaign, window, frame(campaign, rows, hour(exported)), hour(exported))
+        return taken
+
+    return export
+
+
+def window_of(context: dg.AssetExecutionContext) -> Window:
+    span = context.partition_time_window
+    return Window(span.start.date(), (span.end - timedelta(days=1)).date())
+
+
+@dg.asset(
+    key=["analytics", "counts"],
+    partitions_def=DAYS,
+    metadata=BY_DAY,
+    ins={"stored": dg.AssetIn(KEY)},
+    backfill_policy=dg.BackfillPolicy.multi_run(90),
+)
+def counts(stored: StoredDays) -> Any:
+    rows = stored.rows.group_by("report_date").agg(pl.len().cast(pl.Int64).alias("rows"))
+    cells = stored.cells.group_by("report_date").agg(pl.len().cast(pl.Int64).alias("cells"))
+    return cells.join(rows, on="report_date", how="left").select("report_date", "rows", "cells")
+
+
+def materialise(
+    warehouse: str,
+    assets: list[dg.AssetsDefinition],
+    *,
+    days: int = 1,
+    raise_on_error: bool = True,
+    selection: list[dg.AssetKey] | None = None,
+) -> dg.ExecuteInProcessResult:
+    partitioned = any(asset.partitions_def for asset in assets)
+    return dg.materialize(
+        assets,
+        resources={"io_manager": warehouse_io_manager(warehouse, [TABLE, COUNTS, LIST])},
+        selection=selection,
+        raise_on_error=raise_on_error,
+        tags={
+            "dagster/asset_partition_range_start": DAY.isoformat(),
+            "dagster/asset_partition_range_end": last(days),
+        }
+        if partitioned
+        else {},
+    )
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> dict[str, Any]:
+    events = result.asset_materializations_for_node("__".join(asset.path))
+    return {name: value.value for name, value in events[0].metadata.items()}
+
+
+def test_a_range_of_days_is_written_and_what_is_derived_reads_it(warehouse: str) -> None:
+    result = materialise(warehouse, [exports(1), counts], days=3)
+
+    rows = read_frame(
+        warehouse, f"SELECT run_id, report_date, count(*) FROM {NAME} GROUP BY ALL ORDER BY ALL"
+    )
+    days = [DAY + timedelta(days=n) for n in range(3)]
+    assert rows.rows() == [(result.run_id, day, 4) for day in days]
+    derived = read_frame(warehouse, "SELECT * FROM analytics.counts ORDER BY ALL")
+    assert derived.rows() == [(day, 4, 2) for day in days]
+
+
+def test_each_materialisation_says_what_was_stored(warehouse: str) -> None:
+    materialise(warehouse, [exports(1)], days=3)
+    result = materialise(warehouse, [exports(2, campaigns="a", exported=1), counts], days=2)
+
+    said = metadata(result, KEY)
+    assert said["newest_exported_at"] == hour(1).astimezone(UTC).timestamp()
+    assert (
+        said.items()
+        >= {
+            "dagster/row_count": 12,
+            "dagster/table_name": NAME,
+            "rows": 4,
+            "rows_unchanged": 0,
+            "rows_superseded": 4,
+            "cells_replaced": 2,
+            "cells_kept": 0,
+            "campaigns_delivered": 1,
+        }.items()
+    )
+    derived = metadata(result, counts.key)
+    assert derived["dagster/row_count"] == derived["rows"] == 2
+    for query, expected in ((said["Query"], 8), (derived["Query"], 2)):
+        assert read_frame(warehouse, query).height == expected
+
+
+def test_what_was_kept_is_counted_and_logged(
+    warehouse: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    materialise(warehouse, [exports(1, exported=1)], days=2)
+
+    result = materialise(warehouse, [exports(2, exported=0)], days=3)
+
+    assert metadata(result, KEY)["cells_kept"] == 4
+    assert "4 cells kept what they hold" in capfd.readouterr().err
+
+
+def test_a_derived_frame_replaces_its_days_whole_and_no_others(warehouse: str) -> None:
+    materialise(warehouse, [exports(1), counts], days=3)
+
+    @dg.asset(key=counts.key, partitions_def=DAYS, metadata=BY_DAY)
+    def nothing() -> Any:
+        return pl.DataFrame(schema={"report_date": pl.Date, "rows": pl.Int64, "cells": pl.Int64})
+
+    materialise(warehouse, [nothing], days=1)
+
+    days = read_frame(warehouse, "SELECT report_date FROM analytics.counts ORDER BY ALL")
+    assert days.get_column("report_date").to_list() == [date(2026, 4, 2), date(2026, 4, 3)]
+
+
+def test_a_derived_frame_with_a_day_outside_its_partition_is_refused(warehouse: str) -> None:
+    materialise(warehouse, [exports(1), counts], days=3)
+
+    @dg.asset(key=counts.key, partitions_def=DAYS, metadata=BY_DAY)
+    def too_much() -> Any:
+        days = [DAY, DAY + timedelta(days=1)]
+        return pl.DataFrame({"report_date": days, "rows": [9, 9], "cells": [9, 9]})
+
+    with pytest.raises(MisfitError, match=r"1 rows have a .*report_date.* outside"):
+        materialise(warehouse, [too_much], days=1)
+
+    assert read_frame(warehouse, "SELECT max(rows) FROM analytics.counts").item() == 4
+
+
+def test_an_input_that_was_never_written_is_empty_and_typed(warehouse: str) -> None:
+    materialise(warehouse, [exports(1), counts], selection=[counts.key], days=2)
+
+    assert read_frame(warehouse, "SELECT count(*) FROM analytics.counts").item() == 0
+
+
+def test_an_unpartitioned_frame_replaces_the_whole_table(warehouse: str) -> None:
+    def names(*values: str) -> dg.AssetsDefinition:
+        @dg.asset(key=["soundlink", "names"])
+        def listed() -> Any:
+            return pl.DataFrame({"name": values}, schema={"name": pl.String})
+
+        return listed
+
+    @dg.asset
+    def seen(context: dg.AssetExecutionContext, listed: pl.DataFrame) -> None:
+        context.add_output_metadata({"seen": listed.get_column("name").sort().to_list()})
+
+    for values in (("x", "y"), ("z",), ()):
+        materialise(warehouse, [names(*values)])
+        assert read_frame(warehouse, "SELECT name FROM soundlink.names").rows() == [
+            (value,) for value in values
+        ]
+    assert seen.key == dg.AssetKey("seen")
+
+
+def test_a_frame_can_be_an_input_of_some_columns_of_any_table(warehouse: str) -> None:
+    found: list[pl.DataFrame] = []
+
+    @dg.asset(
+        partitions_def=DAYS,
+        ins={"rows": dg.AssetIn(KEY, metadata={"columns": ["country_code", "streams"]})},
+        backfill_policy=dg.BackfillPolicy.multi_run(90),
+    )
+    def reader(rows: pl.DataFrame) -> None:
+        found.append(rows)
+
+    materialise(warehouse, [exports(3), reader], days=2)
+
+    assert found[0].sort(pl.all()).rows() == [("DE", 3)] * 4 + [("US", 3)] * 4
+
+
+@pytest.mark.parametrize("fails_in", ["asset", "write"])
+def test_a_failed_run_leaves_the_stored_rows_and_no_spool(
+    warehouse: str, fails_in: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    materialise(warehouse, [exports(1)])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    (tmp_path / "temp").mkdir()
+
+    @dg.asset(key=KEY, partitions_def=DAYS, metadata=BY_DAY)
+    def failing(context: dg.AssetExecutionContext) -> Any:
+        with Deliveries(TABLE, window_of(context)) as unused:
+            unused.files()
+        taken = Deliveries(TABLE, window_of(context))
+        taken.add("a", taken.window, frame("a", {(DAY, "US"): 9}, hour(1)), NOON)
+        taken.files()
+        # The same campaign under another id: the write refuses it.
+        taken.add("alias", taken.window, frame("a", {(DAY, "US"): 9}, hour(1)), NOON)
+        if fails_in == "asset":
+            taken.close()
+            raise RuntimeError("the provider is gone")
+        return taken
+
+    result = materialise(warehouse, [failing], raise_on_error=False)
+
+    assert not result.success
+    assert read_frame(warehouse, f"SELECT DISTINCT streams FROM {NAME}").item() == 1
+    assert not [path for path in (tmp_path / "temp").iterdir() if "spool" in path.name]
+
+
+def _unknown_asset() -> dg.AssetsDefinition:
+    @dg.asset(key=["soundlink", "unknown"])
+    def unknown() -> Any:
+        return pl.DataFrame({"a": [1]})
+
+    return unknown
+
+
+def _deliveries_of_another_table() -> dg.AssetsDefinition:
+    @dg.asset(key=["analytics", "counts"])
+    def other() -> Any:
+        return Deliveries(TABLE, Window(DAY, DAY))
+
+    return other
+
+
+@pytest.mark.parametrize(
+    ("asset", "message"),
+    [
+        (_unknown_asset, "no table is described for the asset soundlink/unknown"),
+        (_deliveries_of_another_table, "cannot be stored as analytics.counts"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_by_name(
+    warehouse: str, asset: Callable[[], dg.AssetsDefinition], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        materialise(warehouse, [asset()])
+
+
+def test_the_definitions_need_neither_polars_nor_duckdb_for_the_io_manager() -> None:
+    code = (
+        "import sys\n"
+        "from soundlink_assets.warehouse.io_manager import warehouse_io_manager\n"
+        "from soundlink_assets.warehouse.types import Deliveries, StoredDays\n"
+        "warehouse_io_manager('x.duckdb', [])\n"
+        "print([name for name in ('polars', 'duckdb', 'pyarrow', 'dataframely', 'portalocker') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
