@@ -198,11 +198,12 @@ def _ready(now: datetime, rhythm: Rhythm, dues: Sequence[Due]) -> list[Due]:
     """The dues to request at `now`: all, or none while it pays to wait.
 
     A request costs the same for one day as for ninety. So days wait for others that come due soon,
-    but none waits for longer than `_patience`.
+    and for the day that closes at midnight, but none waits for longer than `_patience`.
     """
     ready = [due for due in dues if due.at <= now]
     patience = _patience(rhythm)
-    company_comes = any(now < due.at < now + patience for due in dues)
+    company = (_next_midnight(now), *(due.at for due in dues))
+    company_comes = any(now < moment < now + patience for moment in company)
     if ready and company_comes and now - min(due.at for due in ready) < patience:
         return []
     return ready
@@ -276,7 +277,7 @@ def _next_run_at(
 ) -> datetime | None:
     """The first moment at which the same history leads to a run; None if none is foreseen."""
     patience = _patience(rhythm)
-    midnight = _midnight(now.astimezone(UTC).date() + timedelta(days=1))
+    midnight = _next_midnight(now)
     moments = {midnight, midnight + patience}
     for due in dues:
         moments |= {due.at, due.at + patience}
@@ -285,6 +286,10 @@ def _next_run_at(
         if _ready(moment, rhythm, list(dues_of(moment, rhythm, history))):
             return moment
     return None
+
+
+def _next_midnight(now: datetime) -> datetime:
+    return _midnight(now.astimezone(UTC).date() + timedelta(days=1))
 
 
 def _midnight(day: date) -> datetime:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from soundlink_assets.contract.window import (
@@ -270,6 +270,17 @@ def test_at_midnight_the_new_day_waits_for_the_others_that_come_due_soon() -> No
     ]
 
 
+def test_shortly_before_midnight_a_refresh_waits_for_the_day_that_is_about_to_close() -> None:
+    midnight = datetime(2026, 5, 20, tzinfo=UTC)
+    before = midnight - 2 * HOUR
+    fetches = {ago(n): Fetch(before - 6 * HOUR, is_settled=n > 8) for n in range(2, 12)}
+
+    assert decide(before, RHYTHM, history(fetches)).runs == ()
+    assert requested(decide(midnight, RHYTHM, history(fetches))) == [
+        ("2026-05-12", "2026-05-19", "settle+refresh")
+    ]
+
+
 def test_at_midnight_the_new_day_goes_alone_if_the_others_are_fresh() -> None:
     midnight = datetime(2026, 5, 20, tzinfo=UTC)
     fetches = up_to_date(midnight, age=2 * HOUR)
@@ -353,6 +364,9 @@ def test_the_schedule_requests_yesterday_unless_it_was_fetched_or_is_under_way()
     assert isinstance(under_way, str)
 
 
+patient = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine decides nothing."""
+
 moments = st.datetimes(datetime(2026, 1, 2), datetime(2027, 6, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants bounds without a zone
 rhythms = st.builds(
     Rhythm,
@@ -398,7 +412,7 @@ def days_of(decision: Decision) -> Iterable[tuple[str, date]]:
                 yield export, day
 
 
-@settings(max_examples=300)
+@patient
 @given(situations())
 def test_a_decision_keeps_every_rule(situation: tuple[datetime, Rhythm, History]) -> None:
     now, rhythm, past = situation
@@ -423,7 +437,7 @@ def test_a_decision_keeps_every_rule(situation: tuple[datetime, Rhythm, History]
             assert day > past.first_days[export]
 
 
-@settings(max_examples=200)
+@patient
 @given(situations())
 def test_after_the_requested_days_were_fetched_a_repeated_tick_requests_nothing(
     situation: tuple[datetime, Rhythm, History],
@@ -439,7 +453,7 @@ def test_after_the_requested_days_were_fetched_a_repeated_tick_requests_nothing(
     assert not set(days_of(first)) & set(days_of(again))
 
 
-@settings(max_examples=200)
+@patient
 @given(situations())
 def test_whatever_is_due_is_requested_within_half_an_interval(
     situation: tuple[datetime, Rhythm, History],
@@ -457,6 +471,7 @@ def test_whatever_is_due_is_requested_within_half_an_interval(
     )
 
 
+@patient
 @given(st.sets(st.dates(date(2025, 1, 1), date(2026, 1, 1)), max_size=200))
 def test_consecutive_days_are_those_days_in_windows_that_neither_touch_nor_exceed_a_request(
     days: set[date],
