@@ -28,7 +28,7 @@ from soundlink_assets.settings import AuthStyle
 JSON_TYPE = "application/json"
 
 LONGEST_RETRY_AFTER_SECONDS = 7200.0
-"""A longer `Retry-After` is not waited for: the provider's longest span is an hour."""
+"""A longer `Retry-After` ends the run instead: the provider's longest span is an hour."""
 
 _LONGEST_TEXT = 300
 
@@ -210,6 +210,7 @@ def error_of(
     )
     if retry_after is not None and retry_after > LONGEST_RETRY_AFTER_SECONDS:
         error.retryable = False
+        error.stops_run = True
         error.hint = (
             f"It asks to wait {retry_after:.0f} s, which is too long to wait here. {error.hint}"
         )

@@ -33,7 +33,6 @@ HOUR_SECONDS = 3600.0
 FLIGHT_SECONDS = 60.0
 """A request reaches the provider within this long, or never: its process died."""
 
-
 _LOOK_AGAIN_SECONDS = 60.0
 """Longest single sleep, so that a machine that was suspended does not oversleep for long."""
 
@@ -163,7 +162,7 @@ class RequestBudget:
         return max(waits)
 
     def _announce(self, now: float, until: float, reason: str) -> None:
-        if until - now < 1 or until < self._announced_until + 1:
+        if until - now < 1 or abs(until - self._announced_until) < 1:
             return
         self._announced_until = until
         clock = datetime.fromtimestamp(until, UTC)

@@ -225,7 +225,7 @@ class Transport:
             style=self._style,
             retry_after=retry_after_seconds(asked, self._clock()),
         )
-        if isinstance(error, RateLimitError) and error.retry_after is not None:
+        if isinstance(error, RateLimitError) and error.retryable and error.retry_after is not None:
             self._budget.pause(error.retry_after)
         return error
 
@@ -252,18 +252,18 @@ def _shut(stream: Any) -> None:
 def body_of(response: httpx.Response) -> Iterator[bytes]:
     """The decoded body in pieces. httpx.RemoteProtocolError if a gzip body ends too early.
 
-    httpx itself accepts a gzip stream that was cut off.
+    httpx itself accepts a gzip stream that was cut off. No bytes at all are an empty body.
     """
     if response.headers.get("content-encoding", "").strip().lower() != "gzip":
         yield from response.iter_bytes()
         return
-    decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    decoder = None
     for chunk in response.iter_raw():
         rest = chunk
         while rest:
-            if decoder.eof:
+            if decoder is None or decoder.eof:
                 decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
             yield decoder.decompress(rest)
             rest = decoder.unused_data
-    if not decoder.eof:
+    if decoder is not None and not decoder.eof:
         raise httpx.RemoteProtocolError("the compressed body ends too early")

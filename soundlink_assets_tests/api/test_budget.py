@@ -83,7 +83,7 @@ class Traffic(Time):
         self.advance(self.now + seconds)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     limits=st.lists(
         st.builds(Limit, st.integers(1, 4), st.sampled_from([1.0, 7.5, 60.0, 100.0])),

@@ -48,7 +48,7 @@ def asked_days(asked: Asked) -> Window:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     campaigns=st.lists(st.sampled_from(["a", "b", "c"]), max_size=5),

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import textwrap
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from soundlink_assets import api
 from soundlink_assets.api import ContractError, SoundlinkClient, StoppedError
 from soundlink_assets.contract import (
     CAMPAIGN_COUNTRY_DAILY,
@@ -160,6 +162,13 @@ def test_a_row_count_that_is_no_number_counts_as_not_stated(
 
     assert delivery.frame.height == 2
     assert not delivery.row_count_header_seen
+
+
+def test_an_empty_body_may_claim_to_be_compressed(make_client: MakeClient) -> None:
+    with raw_server(http(b"", rows=0, headers={"Content-Encoding": "gzip"})) as server:
+        delivery = make_client(server.base_url).export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
+
+    assert (delivery.frame.height, delivery.attempts) == (0, 1)
 
 
 def test_a_gzip_body_of_several_members_is_read_to_its_end(make_client: MakeClient) -> None:
@@ -340,6 +349,58 @@ def test_the_settings_make_the_client(tmp_path: Path) -> None:
     assert server.asked[0].header("authorization") == f"Bearer {KEY}"
     (file,) = (tmp_path / "budget").iterdir()
     assert KEY not in file.name
+
+
+def test_the_request_budget_is_that_of_the_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped: list[StoppedError] = []
+    pong = http(b'{"data": {"status": "ok"}}', content_type="application/json")
+    with raw_server(pong) as server:
+        settings = load_settings(
+            api_key=KEY,
+            base_url=server.base_url,
+            budget_dir=tmp_path,
+            requests_per_minute=100,
+            requests_per_hour=2,
+        )
+        client = SoundlinkClient.from_settings(settings)
+
+        def ask_three_times() -> None:
+            try:
+                for _ in range(3):
+                    client.ping()
+            except StoppedError as error:
+                stopped.append(error)
+
+        asking = threading.Thread(target=ask_three_times)
+        asking.start()
+        while not caplog.messages:
+            asking.join(0.01)
+            assert asking.is_alive()
+        client.close()
+        asking.join(30)
+
+    assert len(stopped) == 1
+    assert len(server.asked) == client.request_count == 2
+    assert "for the request budget (2 requests in 3600 s)" in caplog.messages[0]
+
+
+def test_the_example_of_the_package_runs(
+    sandbox: RunningSandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SOUNDLINK_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("SOUNDLINK_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("SOUNDLINK_BUDGET_DIR", str(tmp_path))
+    example = str(api.__doc__).split("::\n", 1)[1].split("\n\nA delivery", 1)[0]
+
+    exec(compile(textwrap.dedent(example), "example", "exec"), {})  # noqa: S102 - our own text
+
+    printed = capsys.readouterr().out
+    assert all(campaign.campaign_id in printed for campaign in sandbox.world.campaigns)
 
 
 @pytest.mark.parametrize(

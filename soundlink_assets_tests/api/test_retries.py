@@ -144,7 +144,7 @@ def test_the_sandboxes_passing_faults_end_in_the_whole_delivery(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     cut=st.integers(0, len(WHOLE) - 1), framing=st.sampled_from(["chunk", "row count", "nothing"])
@@ -221,8 +221,9 @@ def test_a_retry_after_beyond_reason_is_an_error_that_says_so(
         make_client(server.base_url).ping()
 
     assert raised.value.retry_after == 86400
+    assert raised.value.stops_run
     assert len(server.asked) == 1
-    assert waits.between_attempts == []
+    assert waits.between_attempts == waits.for_the_budget == []
 
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
