@@ -19,7 +19,10 @@ from soundlink_assets.defs.console import console
 from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
 from soundlink_assets.defs.exports import export_assets
 from soundlink_assets.defs.partitions import daily_partitions
+from soundlink_assets.defs.report import report_asset
+from soundlink_assets.defs.scorecards import scorecard_assets
 from soundlink_assets.defs.soundlink_api import RESOURCE_KEY, soundlink_api_resource
+from soundlink_assets.metrics.tables import SCORECARDS
 from soundlink_assets.settings import Settings, load_settings, unknown_variables
 from soundlink_assets.tables import Table
 from soundlink_assets.warehouse.io_manager import warehouse_io_manager
@@ -28,6 +31,7 @@ TABLES: tuple[Table, ...] = (
     CAMPAIGNS,
     *(export.table for export in EXPORTS),
     *(derivation.table for derivation in DERIVATIONS),
+    *SCORECARDS,
 )
 
 
@@ -39,7 +43,12 @@ def build_definitions(
     """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own."""
     partitions = daily_partitions(settings.start_date)
     with known_beta_features():
-        assets = [*export_assets(partitions), *derived_assets(partitions)]
+        assets = [
+            *export_assets(partitions),
+            *derived_assets(partitions),
+            *scorecard_assets(clock),
+            report_asset(settings.warehouse, clock),
+        ]
         automated = automate(settings, EXPORTS, assets, clock)
         located = dg.with_source_code_references(assets)
         checks = stored_checks(partitions, settings.warehouse)

@@ -9,6 +9,7 @@ from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
 from soundlink_assets.cli.doctor import doctor
 from soundlink_assets.cli.init import init
+from soundlink_assets.cli.report import report
 from soundlink_assets.cli.sandbox import sandbox
 
-__all__ = ["app", "backfill", "demo", "dev", "doctor", "init", "sandbox"]
+__all__ = ["app", "backfill", "demo", "dev", "doctor", "init", "report", "sandbox"]

@@ -15,7 +15,6 @@ from soundlink_assets.metrics.tables import (
 )
 
 if TYPE_CHECKING:
-    import duckdb
     import polars as pl
 
     from soundlink_assets.report.content import ReportContent
@@ -47,7 +46,6 @@ def read_report_content(
 
     window = Window(as_of - timedelta(days=SHOWN_DAYS - 1), as_of)
     with connect(warehouse, read_only=True, purpose="the report") as connection:
-        plays = _plays(connection, window)
         frames = {
             "campaign_scorecard": load_table(connection, CAMPAIGN_SCORECARD),
             "country_scorecard": load_table(connection, COUNTRY_SCORECARD),
@@ -56,10 +54,13 @@ def read_report_content(
             "spillover": load_table(connection, SPILLOVER_SHARE, window),
             "playlist": load_table(connection, PLAYLIST_TRACK_SHARE, window),
         }
+    is_synthetic = _is_synthetic(frames["campaigns"])
+    plays = _plays(warehouse, window)
     if campaign_id is not None:
         plays = plays.filter(campaign_id=campaign_id)
         frames = {name: frame.filter(campaign_id=campaign_id) for name, frame in frames.items()}
     return ReportContent(
+        is_synthetic=is_synthetic,
         as_of=as_of,
         made_at=made_at,
         campaigns=_campaigns(frames["campaign_scorecard"], frames["campaigns"], plays),
@@ -76,18 +77,26 @@ def read_report_content(
     )
 
 
-def _plays(connection: "duckdb.DuckDBPyConnection", window: Window) -> "pl.DataFrame":
+def _is_synthetic(campaigns: "pl.DataFrame") -> bool:
+    """Whether the campaigns are the sandbox's: their pages are on a domain that cannot exist."""
+    pages = campaigns.get_column("campaign_url").drop_nulls()
+    on_no_domain = pages.str.contains(r"^https?://[^/]+\.invalid(/|$)")
+    return not pages.is_empty() and on_no_domain.all()
+
+
+def _plays(warehouse: str, window: Window) -> "pl.DataFrame":
     """Plays of each campaign and track over all countries and days of the window."""
     import polars as pl
 
     from soundlink_assets.contract.schemas import empty_frame
-    from soundlink_assets.warehouse.shaping import stored_columns
+    from soundlink_assets.warehouse.errors import MissingTableError
+    from soundlink_assets.warehouse.reading import read_frame
 
-    if stored_columns(connection, CAMPAIGN_ENGAGEMENT_DAILY.table):
-        return connection.sql(_PLAYS, params={"first": window.first, "last": window.last}).pl()
-    return empty_frame(CAMPAIGN_ENGAGEMENT_DAILY.rows).with_columns(
-        pl.col("report_date").alias("last_day")
-    )
+    try:
+        return read_frame(warehouse, _PLAYS, {"first": window.first, "last": window.last})
+    except MissingTableError:
+        nothing = empty_frame(CAMPAIGN_ENGAGEMENT_DAILY.rows)
+        return nothing.with_columns(pl.col("report_date").alias("last_day"))
 
 
 def _campaigns(

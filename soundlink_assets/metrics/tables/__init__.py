@@ -4,6 +4,7 @@ Standard library only, so that the definitions load without polars. How a table 
 the module of `metrics` named like it, for both scorecards in `metrics.scorecards`.
 """
 
+from soundlink_assets.metrics.tables.columns import SCHEMA
 from soundlink_assets.metrics.tables.country_efficiency import COUNTRY_EFFICIENCY
 from soundlink_assets.metrics.tables.playlist_track_share import PLAYLIST_TRACK_SHARE
 from soundlink_assets.metrics.tables.scorecards import CAMPAIGN_SCORECARD, COUNTRY_SCORECARD
@@ -19,6 +20,7 @@ __all__ = [
     "COUNTRY_SCORECARD",
     "DAILY_TABLES",
     "PLAYLIST_TRACK_SHARE",
+    "SCHEMA",
     "SCORECARDS",
     "SPILLOVER_SHARE",
 ]

@@ -1,0 +1,71 @@
+"""`soundlink-assets report`: the report of one campaign or of all, as an HTML file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundlink_assets.cli.app import UserError, app
+
+if TYPE_CHECKING:
+    from soundlink_assets.report.content import CheckResult
+    from soundlink_assets.settings import Settings
+
+
+@app.command()
+def report(
+    campaign: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only this campaign. All by default.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write it.", dir_okay=False)
+    ] = Path("campaign_report.html"),
+) -> None:
+    """Write the report from what the warehouse holds: one HTML file that opens without a network.
+
+    Sends no request and needs no key. Check results are those that `DAGSTER_HOME` remembers.
+
+    Example: `soundlink-assets report --out report.html`
+    """
+    from dataclasses import replace
+
+    from soundlink_assets.cli.environment import read_settings
+    from soundlink_assets.clock import utc_now
+    from soundlink_assets.defs.report import write_report
+    from soundlink_assets.defs.report_content import read_report_content
+    from soundlink_assets.defs.scorecards import last_closed_day
+
+    settings = read_settings()
+    content = read_report_content(
+        settings.warehouse, as_of=last_closed_day(utc_now), made_at=utc_now(), campaign_id=campaign
+    )
+    if content.campaign_scorecard.is_empty():
+        raise UserError(_nothing(settings.warehouse, campaign))
+    write_report(replace(content, checks=tuple(_check_results(settings))), out)
+    typer.echo(f"Wrote {out}")
+
+
+def _nothing(warehouse: str, campaign: str | None) -> str:
+    if campaign is None:
+        return (
+            f"{warehouse} holds no campaign figures yet. Load some days first, for example with "
+            "soundlink-assets backfill, or try the synthetic ones: make demo"
+        )
+    return (
+        f"{warehouse} holds no figures of a campaign {campaign!r}. Ids are in the column "
+        "campaign_id of analytics.campaign_scorecard."
+    )
+
+
+def _check_results(settings: "Settings") -> "list[CheckResult]":
+    """What the history of this machine says; nothing if there is none."""
+    from soundlink_assets.cli.home import default_home, open_history
+    from soundlink_assets.definitions import build_definitions
+    from soundlink_assets.defs.check_results import last_check_results
+
+    home = default_home()
+    if not (home / "dagster.yaml").exists():
+        return []
+    graph = build_definitions(settings).resolve_asset_graph()
+    with open_history(home) as instance:
+        return last_check_results(instance, graph.asset_check_keys)

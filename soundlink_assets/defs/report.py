@@ -1,0 +1,107 @@
+"""The asset that writes the report, and a picture of it for the UI."""
+
+import base64
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from soundlink_assets.clock import Clock
+from soundlink_assets.contract import CAMPAIGN_ENGAGEMENT_DAILY
+from soundlink_assets.contract.campaigns import CAMPAIGNS
+from soundlink_assets.defs.catalogue import OWNERS, asset_key
+from soundlink_assets.defs.check_results import last_check_results
+from soundlink_assets.defs.derived import GROUP
+from soundlink_assets.defs.report_content import read_report_content
+from soundlink_assets.defs.scorecards import follows_any_day, last_closed_day
+from soundlink_assets.metrics.tables import (
+    CAMPAIGN_SCORECARD,
+    COUNTRY_EFFICIENCY,
+    COUNTRY_SCORECARD,
+    PLAYLIST_TRACK_SHARE,
+    SCHEMA,
+    SPILLOVER_SHARE,
+)
+
+if TYPE_CHECKING:
+    from soundlink_assets.report.content import ReportContent
+
+REPORT_KEY = dg.AssetKey([SCHEMA, "campaign_report"])
+REPORT_FILE = "campaign_report.html"
+
+_SOURCES = (
+    CAMPAIGNS,
+    CAMPAIGN_ENGAGEMENT_DAILY.table,
+    COUNTRY_EFFICIENCY,
+    SPILLOVER_SHARE,
+    PLAYLIST_TRACK_SHARE,
+    CAMPAIGN_SCORECARD,
+    COUNTRY_SCORECARD,
+)
+
+
+def report_asset(warehouse: str, clock: Clock) -> dg.AssetsDefinition:
+    """The report of all campaigns, written beside the warehouse."""
+
+    @dg.asset(
+        key=REPORT_KEY,
+        deps=[asset_key(table) for table in _SOURCES],
+        description="One HTML page for people: spend against listeners, what a listener costs in "
+        "each country and how sure that is, plays of other tracks, playlist positions, check "
+        f"results and what is still provisional. Written to `{REPORT_FILE}` beside the warehouse; "
+        "opens without a network. Of one campaign: `soundlink-assets report --campaign ID`.",
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"html", "altair"},
+        automation_condition=follows_any_day(),
+    )
+    def campaign_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        content = read_report_content(warehouse, as_of=last_closed_day(clock), made_at=clock())
+        checks = last_check_results(
+            context.instance, context.repository_def.asset_graph.asset_check_keys
+        )
+        content = replace(content, checks=tuple(checks))
+        path = report_path(warehouse)
+        write_report(content, path)
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(path)),
+                "campaigns": content.campaign_scorecard["campaign_id"].n_unique(),
+                "checks_failed": sum(not check.passed for check in checks),
+                "bytes": path.stat().st_size,
+                **_picture(content),
+            }
+        )
+
+    return campaign_report
+
+
+def report_path(warehouse: str) -> Path:
+    """Where the asset writes the report."""
+    return Path(warehouse).expanduser().absolute().with_name(REPORT_FILE)
+
+
+def write_report(content: "ReportContent", path: Path) -> None:
+    """Write the page; a reader of the file sees the old page or the new one, never half of it."""
+    from soundlink_assets.report.page import render_page
+
+    page = render_page(content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name}.part")
+    half.write_text(page, encoding="utf-8")
+    half.replace(path)
+
+
+def _picture(content: "ReportContent") -> dict[str, dg.MetadataValue]:
+    from soundlink_assets.report.preview import preview_png
+
+    image = preview_png(content)
+    if image is None:
+        return {}
+    encoded = base64.b64encode(image).decode("ascii")
+    return {
+        "picture": dg.MetadataValue.md(
+            f"![Spend and listeners by day](data:image/png;base64,{encoded})"
+        )
+    }
