@@ -2,11 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from soundlink_assets.sandbox import problems
 from soundlink_assets.sandbox.answers import (
@@ -28,6 +28,9 @@ from soundlink_assets.sandbox.routes import READ_ROUTES, Handler
 from soundlink_assets.sandbox.state import Sandbox
 
 _WORTH_COMPRESSING = 500
+_ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+Endpoint = Callable[[Request], Awaitable[Answer]]
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
@@ -39,7 +42,7 @@ def create_app(sandbox: Sandbox) -> Starlette:
                 Route(path, _serving(sandbox, handler), methods=["GET"])
                 for path, handler in READ_ROUTES
             ),
-            Route("/{path:path}", _serving(sandbox, _unknown_route)),
+            Route("/{path:path}", _serving(sandbox, _unknown_route), methods=_ANY_METHOD),
         ]
     )
 
@@ -48,21 +51,20 @@ def _unknown_route(_call: Call, _access: Access) -> Answer:
     raise RefusedError(problems.NOT_FOUND)
 
 
-def _serving(sandbox: Sandbox, handler: Handler) -> ASGIApp:
-    """An ASGI application that answers with `handler`, after faults, authentication and limits."""
+def _serving(sandbox: Sandbox, handler: Handler) -> Endpoint:
+    """An endpoint that answers with `handler`, after faults, authentication and limits."""
 
-    class Serving:
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            call = Call(sandbox, Request(scope), sandbox.now())
-            moment = time.monotonic()
-            delay = call.take(lambda planned: planned.fault is Fault.LATENCY)
-            if delay is not None:
-                await asyncio.sleep(delay.seconds)
-            answer = _answer(call, handler, moment)
-            sandbox.record(_served(call, answer, moment))
-            await answer(scope, receive, send)
+    async def endpoint(request: Request) -> Answer:
+        call = Call(sandbox, request, sandbox.now())
+        moment = time.monotonic()
+        delay = call.take(lambda planned: planned.fault is Fault.LATENCY)
+        if delay is not None:
+            await asyncio.sleep(delay.seconds)
+        answer = _answer(call, handler, moment)
+        sandbox.record(_served(call, answer, moment))
+        return answer
 
-    return Serving()
+    return endpoint
 
 
 def _answer(call: Call, handler: Handler, moment: float) -> Answer:

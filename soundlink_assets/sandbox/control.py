@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from soundlink_assets.sandbox.answers import Answer, control_answer
 from soundlink_assets.sandbox.faults import Fault, PlannedFault
@@ -125,18 +124,16 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
     ]
 
 
-def _controlling(sandbox: Sandbox, control: _Control) -> ASGIApp:
-    class Controlling:
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            try:
-                answer = await control(sandbox, Request(scope, receive))
-            except ValidationError as error:
-                answer = control_answer(400, {"error": _explained(error)})
-            except (ValueError, TypeError) as error:
-                answer = control_answer(400, {"error": str(error)})
-            await answer(scope, receive, send)
+def _controlling(sandbox: Sandbox, control: _Control) -> Callable[[Request], Awaitable[Answer]]:
+    async def endpoint(request: Request) -> Answer:
+        try:
+            return await control(sandbox, request)
+        except ValidationError as error:
+            return control_answer(400, {"error": _explained(error)})
+        except (ValueError, TypeError) as error:
+            return control_answer(400, {"error": str(error)})
 
-    return Controlling()
+    return endpoint
 
 
 def _explained(error: ValidationError) -> str:
