@@ -7,7 +7,8 @@ client should react.
 In a test or a program::
 
     with serving() as sandbox:
-        client = SoundlinkClient(sandbox.api_key, base_url=sandbox.base_url)
+        settings = load_settings(api_key=sandbox.api_key, base_url=sandbox.base_url)
+        client = SoundlinkClient.from_settings(settings)
         sandbox.fail("*/breakdown/export", Fault.BAD_GATEWAY, count=2)
         sandbox.set_clock(datetime(2026, 4, 9, 3, tzinfo=UTC))
         truth = sandbox.world.rows("campaign_country_daily", campaign_id, window, sandbox.now())
