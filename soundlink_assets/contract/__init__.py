@@ -1,8 +1,9 @@
 """What a row of schema version 1.0 is: fields, units, keys, identities, and how a body is read.
 
 The descriptions (`export`, `rules`, `country`, `engagement`, `campaigns`, `window`) need the
-standard library only. What works on frames (`schemas`, `parsing`, `evaluation`) imports polars and
-dataframely. No HTTP, no files, no DuckDB, no Dagster.
+standard library only. What works on bodies and frames (`schemas`; `parsing` and its parts `body`,
+`blocks`, `line_pattern`, `lines`; `evaluation`) imports polars and dataframely. No HTTP, no files,
+no DuckDB, no Dagster.
 
 A further export of the provider is one more `Export` in a module of its own and in `EXPORTS`.
 """

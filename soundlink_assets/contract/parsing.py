@@ -46,7 +46,6 @@ class ParsedDelivery:
     `extra_fields` are the keys that the contract does not name, sorted; they are not stored.
     """
 
-    export: Export
     frame: pl.DataFrame
     line_numbers: pl.Series
     line_count: int
@@ -101,7 +100,6 @@ class DeliveryParser:
         self._frames.clear()
         rows = _verified_rows(delivered, self._export)
         return ParsedDelivery(
-            export=self._export,
             frame=rows.drop(LINE),
             line_numbers=rows[LINE],
             line_count=delivered.height,

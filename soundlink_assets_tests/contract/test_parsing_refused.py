@@ -76,8 +76,9 @@ def test_a_line_that_is_no_object_is_unreadable(line: bytes) -> None:
     assert "where an object is due" in str(violation)
 
 
-def test_a_body_whose_first_line_is_a_string_is_unreadable() -> None:
-    violation = violation_of(COUNTRY, b'"text"\n' + sample_body(COUNTRY))
+@pytest.mark.parametrize("rest", [b"", sample_body(COUNTRY)], ids=["alone", "before rows"])
+def test_a_body_whose_first_line_is_a_string_is_unreadable(rest: bytes) -> None:
+    violation = violation_of(COUNTRY, b'"text"\n' + rest)
 
     assert isinstance(violation, UnreadableDelivery)
     assert violation.line == 1
@@ -251,10 +252,38 @@ def test_a_quoted_body_without_its_last_quotation_mark_is_marked_as_cut_off() ->
 
 
 def test_a_line_too_long_to_be_one_is_unreadable() -> None:
-    for start in (b"x", b'"'):
-        violation = violation_of(COUNTRY, start + b"x" * 50_000, block_bytes=10_000)
+    rows = body_of(many_rows(COUNTRY, 30))
+
+    for body in (rows + b"x" * 50_000, json.dumps(rows.decode()).encode()[:-1] + b"x" * 50_000):
+        violation = violation_of(COUNTRY, body, block_bytes=10_000)
         assert isinstance(violation, UnreadableDelivery)
-        assert violation.line == 1
+        assert violation.line == 31
+        assert not violation.is_cut_off
+
+
+@each_export
+@pytest.mark.parametrize(
+    "character",
+    [
+        b"\\ud800",
+        b"\\udfff",
+        b"\\ud83d\\ud83d",
+        b"\\ud83dx",
+        b"\x00",
+        b"\x1f",
+        b"\t",
+        b"\r",
+        b"\xff",
+    ],
+    ids=repr,
+)
+def test_a_name_that_is_no_text_makes_its_line_unparsable(export: Export, character: bytes) -> None:
+    first, second = (line_of({**row, "campaign_name": "@"}) for row in sample_rows(export))
+
+    violation = violation_of(export, first + second.replace(b"@", character))
+
+    assert isinstance(violation, UnreadableDelivery)
+    assert (violation.line, violation.field) == (2, None)
 
 
 def test_feeding_never_raises_and_the_first_violation_is_the_one_reported() -> None:
