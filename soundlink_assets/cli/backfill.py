@@ -1,7 +1,8 @@
 """`soundlink-assets backfill`: materialise a range of days here and now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from soundlink_assets.cli.app import UserError, app
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from soundlink_assets.cli.runs import RunOutcome
+    from soundlink_assets.cli.runs import RunOutcome, StepError
     from soundlink_assets.contract.window import Window
 
 
@@ -53,8 +54,10 @@ def backfill(
                 _report(console, outcome, verbose=ctx.obj["verbose"])
                 if outcome.refused:
                     break
-    finally:
+    except KeyboardInterrupt:
         _report_rest(console, window, outcomes)
+        raise
+    _report_rest(console, window, outcomes)
     if not all(outcome.clean for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -85,17 +88,22 @@ def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
 
 
 def _report(console: "Console", outcome: "RunOutcome", *, verbose: bool) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
-
     mark = "[green]done[/]" if outcome.clean else "[red]failed[/]"
     console.print(f"{mark}  {outcome.window}  run {outcome.run_id}")
-    for error in outcome.errors:
-        console.print(Padding(Text(error.trace if verbose else error.said), (0, 0, 0, 2)))
+    for error in outcome.errors if verbose else _one_of_a_kind(outcome.errors):
+        text = indent(error.trace if verbose else error.said, "  ")
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     for check in outcome.failed_checks:
-        console.print(
-            f"  {check.severity}  {check.asset}  {check.check}: {check.description}", markup=False
-        )
+        text = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _one_of_a_kind(errors: "Sequence[StepError]") -> "Iterable[StepError]":
+    """The errors without those that differ only in which export or request they are about.
+
+    What an error is about stands in parentheses at the end of its first line.
+    """
+    return {error.said.partition("(")[0]: error for error in reversed(errors)}.values()
 
 
 def _report_rest(console: "Console", window: "Window", outcomes: "Sequence[RunOutcome]") -> None:

@@ -76,13 +76,18 @@ def open_history(home: Path) -> "Iterator[DagsterInstance]":
     try:
         instance = DagsterInstance.from_config(str(home))
     except (DagsterInvalidConfigError, YAMLError) as error:
-        wrong = " ".join(str(error).split())
         raise UserError(
-            f"{home / 'dagster.yaml'} is not valid: {wrong}\nPut it right, or delete it: the "
-            "next command writes a new one."
+            f"{home / 'dagster.yaml'} is not valid: {_wrong_in(error)}\n"
+            "Put it right, or delete it: the next command writes a new one."
         ) from error
     with instance:
         yield instance
+
+
+def _wrong_in(error: Exception) -> str:
+    """What an error about `dagster.yaml` says, without the whole of what would be allowed."""
+    found = [problem.message for problem in getattr(error, "errors", ())] or [str(error)]
+    return "; ".join(" ".join(text.partition("Expected: ")[0].split()) for text in found)
 
 
 def default_home() -> Path:

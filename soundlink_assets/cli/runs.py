@@ -71,25 +71,29 @@ def run_days(
     """Materialise the days in runs of at most 90, oldest first; one outcome as each run ends.
 
     `select` is a Dagster asset selection such as `soundlink/campaign_country_daily`; everything
-    by default. `say` hears the progress.
+    by default. `say` hears the progress. KeyboardInterrupt ends the run under way and all others.
     """
+    import dagster as dg
+
     from soundlink_assets.definitions import build_definitions
-    from soundlink_assets.defs.jobs import JOB_NAME
+    from soundlink_assets.defs.jobs import JOB_NAME, range_tags
 
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(say)})
     job = definitions.resolve_job_def(JOB_NAME)
     keys = _selected_keys(definitions, select) if select else None
     for part in window.split():
-        result = job.execute_in_process(
-            instance=instance,
-            asset_selection=keys,
-            raise_on_error=False,
-            run_config={"loggers": {"progress": {}}},
-            tags={
-                "dagster/asset_partition_range_start": part.first.isoformat(),
-                "dagster/asset_partition_range_end": part.last.isoformat(),
-            },
-        )
+        try:
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=keys,
+                raise_on_error=False,
+                run_config={"loggers": {"progress": {}}},
+                tags=range_tags(part),
+            )
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
+        if _was_interrupted(result):
+            raise KeyboardInterrupt
         yield _outcome(part, result)
 
 
@@ -105,6 +109,12 @@ def _selected_keys(definitions: "dg.Definitions", select: str) -> "Sequence[dg.A
         known = ", ".join(sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
         raise UserError(f"--select {select!r} selects nothing. Assets: {known}")
     return sorted(keys)
+
+
+def _was_interrupted(result: "dg.ExecuteInProcessResult") -> bool:
+    """Whether Ctrl-C reached a step: Dagster records it as the step's failure and returns."""
+    errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
+    return any("DagsterExecutionInterruptedError" in error.to_string() for error in errors if error)
 
 
 def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
