@@ -19,7 +19,7 @@ from soundlink_assets.defs.console import console
 from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
 from soundlink_assets.defs.exports import export_assets
 from soundlink_assets.defs.partitions import daily_partitions
-from soundlink_assets.defs.report import report_asset
+from soundlink_assets.defs.report import check_keys_of, report_asset
 from soundlink_assets.defs.scorecards import scorecard_assets
 from soundlink_assets.defs.soundlink_api import RESOURCE_KEY, soundlink_api_resource
 from soundlink_assets.metrics.tables import SCORECARDS
@@ -43,15 +43,15 @@ def build_definitions(
     """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own."""
     partitions = daily_partitions(settings.start_date)
     with known_beta_features():
+        checks = stored_checks(partitions, settings.warehouse)
         assets = [
             *export_assets(partitions),
             *derived_assets(partitions),
             *scorecard_assets(clock),
-            report_asset(settings.warehouse, clock),
         ]
+        assets.append(report_asset(settings.warehouse, clock, check_keys_of([*assets, *checks])))
         automated = automate(settings, EXPORTS, assets, clock)
         located = dg.with_source_code_references(assets)
-        checks = stored_checks(partitions, settings.warehouse)
     return dg.Definitions(
         assets=located,
         asset_checks=[*checks, *automated.checks],
