@@ -1,6 +1,5 @@
 """The contract's rules on frames: what passes, what does not, and how far off it is."""
 
-import json
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -24,17 +23,8 @@ from soundlink_assets.contract.rules import (
     Rule,
     SumIdentity,
 )
+from soundlink_assets.contract.schemas import polars_schema
 from soundlink_assets.tables import Kind
-
-TYPES: dict[Kind, pl.DataType] = {
-    Kind.TEXT: pl.String(),
-    Kind.DATE: pl.Date(),
-    Kind.TIMESTAMP: pl.Datetime("us", "UTC"),
-    Kind.COUNT: pl.Int64(),
-    Kind.MONEY: pl.Decimal(18, 6),
-    Kind.RATIO: pl.Float64(),
-    Kind.FLAG: pl.Boolean(),
-}
 
 BASE = {
     "provider": "soundlink",
@@ -103,7 +93,7 @@ EACH_RATIO = [
 
 
 def frame(export: Export, *rows: dict[str, object]) -> pl.DataFrame:
-    columns = export.rows.columns
+    columns, types = export.rows.columns, polars_schema(export.rows)
     text = pl.DataFrame(
         {c.name: [None if r[c.name] is None else str(r[c.name]) for r in rows] for c in columns},
         schema=dict.fromkeys(export.rows.column_names, pl.String),
@@ -113,7 +103,7 @@ def frame(export: Export, *rows: dict[str, object]) -> pl.DataFrame:
         if c.kind is Kind.TIMESTAMP
         else pl.col(c.name).str.to_date()
         if c.kind is Kind.DATE
-        else pl.col(c.name).cast(TYPES[c.kind])
+        else pl.col(c.name).cast(types[c.name])
         for c in columns
     )
 
@@ -145,10 +135,8 @@ def test_no_rows_break_no_rule_and_the_columns_are_the_same(export: Export, rule
     assert {name: empty.schema[name] for name in FINDINGS} == FINDINGS
 
 
-@pytest.mark.parametrize(("export", "rule"), EACH_RULE)
-def test_a_rule_explains_itself_in_a_sentence_that_names_its_columns(
-    export: Export, rule: Rule
-) -> None:
+@pytest.mark.parametrize("rule", [pytest.param(*p.values[1:], id=p.id) for p in EACH_RULE])
+def test_a_rule_explains_itself_in_a_sentence_that_names_its_columns(rule: Rule) -> None:
     match rule:
         case SumIdentity() | RatioIdentity():
             named = [rule.formula]
@@ -160,29 +148,6 @@ def test_a_rule_explains_itself_in_a_sentence_that_names_its_columns(
             named = [rule.column]
     assert all(name in rule.description for name in named)
     assert rule.description.endswith(".")
-
-
-# The provider's own samples
-
-
-def sample_rows(export: Export, line: str) -> pl.DataFrame:
-    return frame(export, json.loads(line))
-
-
-COUNTRY_SAMPLE_DE = COUNTRY_ROW | {
-    "impressions": 2103,
-    "ctr_linkclick": 0.0148,
-    "ctr_adclick": 0.0228,
-}
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [pytest.param(rule, id=rule.name) for rule in CAMPAIGN_COUNTRY_DAILY.rules],
-)
-def test_the_providers_sample_that_is_off_by_more_than_half_a_unit_passes(rule: Rule) -> None:
-    rows = frame(CAMPAIGN_COUNTRY_DAILY, COUNTRY_SAMPLE_DE)
-    assert violations(rows, rule, CAMPAIGN_COUNTRY_DAILY.rows.key).is_empty()
 
 
 # Sums
@@ -312,14 +277,15 @@ def test_exactly_the_tolerance_passes_and_the_next_unit_is_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("cpl", "verdict"), [(0.0061, []), (0.0109, [False]), (0.0121, [False]), (0.0169, [True])]
+    ("cpl", "verdict"),
+    [(0.006, []), (0.0061, [False]), (0.012, [False]), (0.0121, [True])],
 )
 def test_the_rounding_of_money_widens_the_tolerance_of_small_denominators(
     cpl: float, verdict: list[bool]
 ) -> None:
     """One listener: 0.001 + 0.005 around spend_media, far off beyond 0.012."""
     finding = found(
-        CAMPAIGN_COUNTRY_DAILY, "cpl_identity", spend_media="0.00", listeners=1, cpl=cpl - 0.0001
+        CAMPAIGN_COUNTRY_DAILY, "cpl_identity", spend_media="0.00", listeners=1, cpl=cpl
     )
     assert finding["far_off"].to_list() == verdict
 

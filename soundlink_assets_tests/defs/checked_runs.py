@@ -10,9 +10,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from soundlink_assets.contract import Export
+from soundlink_assets.contract import EXPORTS, Export
+from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.contract.window import Window
 from soundlink_assets.definitions import build_definitions
+from soundlink_assets.defs.catalogue import asset_key
+from soundlink_assets.metrics.tables import DAILY_TABLES
 from soundlink_assets.sandbox import Fault, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import Settings, load_settings
 from soundlink_assets.warehouse.connection import connect
@@ -74,8 +77,12 @@ class Platform:
         self.definitions = build_definitions(self.settings, clock=sandbox.now)
 
     def run(self, tags: Mapping[str, str] | None = None) -> Checked:
-        """The main job, over `DAYS` unless `tags` say otherwise."""
-        return self._run(self.definitions.resolve_job_def("daily_exports"), tags or over(DAYS))
+        """The main job's exports and daily tables, over `DAYS` unless `tags` say otherwise."""
+        tables = [CAMPAIGNS, *(export.table for export in EXPORTS), *DAILY_TABLES]
+        job = self.definitions.resolve_job_def("daily_exports").get_subset(
+            asset_selection={asset_key(table) for table in tables}
+        )
+        return self._run(job, tags or over(DAYS))
 
     def check(
         self, checks: Iterable[dg.AssetCheckKey], tags: Mapping[str, str] | None = None
