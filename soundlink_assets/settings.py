@@ -25,6 +25,9 @@ from pydantic_settings import (
 PREFIX = "SOUNDLINK_"
 KEY_START = "sk_"
 
+LONGEST_LABEL = 64
+"""A part of a host name is shorter than this (RFC 1035)."""
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message names the variable and says what is allowed."""
@@ -187,6 +190,8 @@ def clean_base_url(text: str) -> str:
         raise ValueError("give a URL such as https://api.getsoundlink.com")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("give scheme, host and path only: no user, query or fragment")
+    if any(not 0 < len(label) < LONGEST_LABEL for label in parts.hostname.split(".")):
+        raise ValueError("its host is no host name")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("plain http would send the key unencrypted; use https")
     return url

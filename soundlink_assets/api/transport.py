@@ -36,6 +36,7 @@ from soundlink_assets.api.errors import (
     SoundlinkError,
     TransportError,
 )
+from soundlink_assets.api.unreachable import advice, is_behind_proxy, unusable_environment
 from soundlink_assets.clock import Clock
 from soundlink_assets.settings import AuthStyle, is_loopback
 
@@ -71,8 +72,8 @@ class Answer:
         return stated.partition(";")[0].strip().lower()
 
     def chunks(self) -> Iterator[bytes]:
-        """The decoded body in pieces."""
-        return body_of(self.response)
+        """The decoded body in pieces. httpx.HTTPError or zlib.error if it is cut off or damaged."""
+        return _decoded(self.response)
 
 
 class Transport:
@@ -97,21 +98,27 @@ class Transport:
         self._count_lock = threading.Lock()
         self._is_closed = False
         self._streams: WeakSet[Any] = WeakSet()
-        self._http = httpx.Client(
-            base_url=base_url,
-            auth=KeyHeader(key, style),
-            headers={
-                "Accept-Encoding": "gzip",
-                "User-Agent": f"soundlink-assets/{version('soundlink-assets')}",
-            },
-            timeout=httpx.Timeout(
-                timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS), pool=None
-            ),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            follow_redirects=False,
-            # A proxy from the environment cannot reach this machine's own loopback.
-            trust_env=not is_loopback(httpx.URL(base_url).host),
-        )
+        # A proxy from the environment cannot reach this machine's own loopback.
+        self._trusts_environment = not is_loopback(httpx.URL(base_url).host)
+        try:
+            self._http = httpx.Client(
+                base_url=base_url,
+                auth=KeyHeader(key, style),
+                headers={
+                    "Accept-Encoding": "gzip",
+                    "User-Agent": f"soundlink-assets/{version('soundlink-assets')}",
+                },
+                timeout=httpx.Timeout(
+                    timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS), pool=None
+                ),
+                limits=httpx.Limits(
+                    max_connections=connections, max_keepalive_connections=connections
+                ),
+                follow_redirects=False,
+                trust_env=self._trusts_environment,
+            )
+        except (OSError, ValueError) as error:
+            raise unusable_environment(error) from None
 
     @contextmanager
     def open(self, request: Request, effort: Effort) -> Iterator[Answer]:
@@ -133,7 +140,7 @@ class Transport:
             raise TransportError(
                 f"no complete answer: {self._describe(error)}",
                 about=request.about,
-                hint="Check the network and the provider's status, then run again.",
+                hint=self._advice(error),
             ) from None
 
     def get(self, request: Request, effort: Effort) -> Envelope:
@@ -209,8 +216,11 @@ class Transport:
                 _shut(stream)
 
     def _error(self, answer: Answer, about: About) -> SoundlinkError:
-        """The error of an answer whose status is not 200."""
-        envelope = read_envelope(self._read(answer, _ERROR_BODY_BYTES)) or Envelope()
+        """The error of an answer whose status is not 200, also if its body is cut off."""
+        content = b""
+        with contextlib.suppress(httpx.HTTPError, zlib.error):
+            content = self._read(answer, _ERROR_BODY_BYTES)
+        envelope = read_envelope(content) or Envelope()
         if answer.response.is_redirect:
             location = answer.response.headers.get("location", "nowhere")
             envelope = Envelope(message=f"to {redact(location, self._key)}")
@@ -232,7 +242,7 @@ class Transport:
     def _read(self, answer: Answer, at_most: int) -> bytes:
         """The body without the key, or its beginning if it is longer than `at_most` bytes."""
         content = bytearray()
-        for chunk in body_of(answer.response):
+        for chunk in answer.chunks():
             content += chunk
             if len(content) > at_most:
                 break
@@ -242,6 +252,11 @@ class Transport:
         name = type(error).__name__
         return redact(f"{name}: {error}" if str(error) else name, self._key)
 
+    def _advice(self, error: Exception) -> str:
+        base_url = self._http.base_url
+        behind_proxy = self._trusts_environment and is_behind_proxy(base_url)
+        return advice(error, base_url, behind_proxy=behind_proxy)
+
 
 def _shut(stream: Any) -> None:
     """Ends a connection from another thread: unlike a close, this wakes who reads from it."""
@@ -249,10 +264,10 @@ def _shut(stream: Any) -> None:
         stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
-def body_of(response: httpx.Response) -> Iterator[bytes]:
-    """The decoded body in pieces. httpx.RemoteProtocolError if a gzip body ends too early.
+def _decoded(response: httpx.Response) -> Iterator[bytes]:
+    """The body without its gzip; httpx itself accepts a gzip stream that was cut off.
 
-    httpx itself accepts a gzip stream that was cut off. No bytes at all are an empty body.
+    No bytes at all are an empty body, whatever the headers say.
     """
     if response.headers.get("content-encoding", "").strip().lower() != "gzip":
         yield from response.iter_bytes()
