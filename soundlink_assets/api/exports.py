@@ -141,6 +141,11 @@ class _Received:
 
     bytes: int = 0
     newlines: int = 0
+    ends_in_line: bool = False
+
+    @property
+    def lines(self) -> int:
+        return self.newlines + self.ends_in_line
 
 
 def _receive(
@@ -157,6 +162,7 @@ def _receive(
             )
         received.bytes += len(chunk)
         received.newlines += chunk.count(b"\n")
+        received.ends_in_line = not chunk.endswith(b"\n") if chunk else received.ends_in_line
         spool.write(chunk)
         parser.feed(chunk)
     return received
@@ -170,7 +176,7 @@ def _finish(
         parsed = parser.finish()
     except ContractViolation as violation:
         # A page that a gateway appends to half a body is no JSON either.
-        is_short = stated is not None and received.newlines < stated and violation.field is None
+        is_short = stated is not None and received.lines < stated and violation.field is None
         if violation.is_cut_off or is_short:
             raise TruncatedDeliveryError(
                 f"the body was cut off: {violation}", about=about, hint=_RERUN

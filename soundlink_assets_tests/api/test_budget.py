@@ -19,10 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from soundlink_assets import sandbox
 from soundlink_assets.api import (
     BudgetError,
     Limit,
     RequestBudget,
+    SoundlinkClient,
     StoppedError,
     budget_file,
     provider_limits,
@@ -30,6 +32,7 @@ from soundlink_assets.api import (
 from soundlink_assets.api.answers import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.api.budget import FLIGHT_SECONDS
 from soundlink_assets.api.stopping import check_stop
+from soundlink_assets.sandbox import SandboxConfig, serving
 from soundlink_assets_tests.api.conftest import KEY
 from soundlink_assets_tests.api.fake_time import NOON, Time
 
@@ -366,3 +369,29 @@ def test_the_file_is_one_for_each_key_and_address_and_names_neither(tmp_path: Pa
     assert len({one, other_key, other_url}) == 3
     assert "0123456789" not in one.name
     assert "getsoundlink" not in one.name
+
+
+def test_two_clients_of_one_key_never_meet_the_providers_limit(tmp_path: Path) -> None:
+    limits = [Limit(6, 0.5)]
+    strict = SandboxConfig(limits=(sandbox.Limit(6, 0.5),))
+    with serving(strict) as provider:
+
+        def ping_often() -> None:
+            # Each client has a budget of its own, as two processes have; the file is the same.
+            budget = RequestBudget(tmp_path / "b.sqlite", limits)
+            with SoundlinkClient(
+                provider.api_key,
+                base_url=provider.base_url,
+                budget=budget,
+                quarantine_dir=tmp_path,
+            ) as client:
+                for _ in range(12):
+                    client.ping()
+
+        clients = [threading.Thread(target=ping_often) for _ in range(2)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(60)
+
+    assert [request.status for request in provider.requests] == [200] * 24

@@ -144,6 +144,19 @@ def test_a_code_of_another_class_than_the_status_does_not_decide(make_client: Ma
     assert delivery.attempts == 2
 
 
+def test_a_refusal_whose_body_is_cut_off_is_still_a_refusal(make_client: MakeClient) -> None:
+    cut = http(b'{"error": {"co', status=401, content_type="application/json", length=1000)
+    damaged = http(b"oops", status=403, headers={"Content-Encoding": "gzip"})
+    with raw_server(cut, damaged) as server:
+        client = make_client(server.base_url)
+        with pytest.raises(AuthenticationError):
+            client.ping()
+        with pytest.raises(ScopeError):
+            client.ping()
+
+    assert len(server.asked) == 2
+
+
 @pytest.mark.parametrize("style", list(AuthStyle))
 def test_an_unknown_key_names_the_other_style_to_try(
     style: AuthStyle, sandbox: RunningSandbox, make_client: MakeClient

@@ -328,6 +328,16 @@ def test_a_contract_violation_is_not_tried_again(make_client: MakeClient, waits:
     assert waits.between_attempts == []
 
 
+def test_an_unparsable_line_before_an_unended_last_one_is_no_cut(make_client: MakeClient) -> None:
+    with (
+        raw_server(http(b"oops\n" + WHOLE.rstrip(b"\n"), rows=3)) as server,
+        pytest.raises(ContractError, match="line 1"),
+    ):
+        make_client(server.base_url).export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
+
+    assert len(server.asked) == 1
+
+
 def test_closing_the_client_ends_a_wait_between_attempts(make_client: MakeClient) -> None:
     waiting = threading.Event()
 
