@@ -19,8 +19,8 @@ _TLS: tuple[tuple[type[BaseException], str], ...] = (
     (
         ssl.SSLCertVerificationError,
         (
-            "The certificate of {host} is not trusted here. If something on the way inspects TLS, set "
-            "SSL_CERT_FILE to the file with its certificate."
+            "The certificate of {host} is not trusted here. If something on the way inspects TLS, "
+            "set SSL_CERT_FILE to the file with its certificate."
         ),
     ),
     (
