@@ -24,7 +24,7 @@ from soundlink_assets.tables import Column, Kind
 
 TIMED_ROWS = 200_000
 MEASURED_ROWS = 1_000_000
-REPEATS = 5
+REPEATS = 3
 CHUNK_BYTES = 64 * 1024
 DAYS = 90
 COUNTRIES = 60

@@ -85,6 +85,7 @@ def test_the_order_of_lines_does_not_matter(
     in_order = parse(export, body_of(rows)).frame
     assert parsed.frame.sort(export.rows.key).equals(in_order.sort(export.rows.key))
     assert parsed.merged_duplicates == len(rows) * (repeats - 1)
+    assert parsed.line_numbers.is_sorted()
 
 
 def _is_date(text: str) -> bool:
