@@ -95,7 +95,7 @@ class Transport:
         self._budget = budget
         self._clock = clock
         self.request_count = 0
-        self._count_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._is_closed = False
         self._streams: WeakSet[Any] = WeakSet()
         # A proxy from the environment cannot reach this machine's own loopback.
@@ -172,8 +172,10 @@ class Transport:
 
     def close(self) -> None:
         """Ends all connections, those in use as well: who reads from them gets an error."""
-        self._is_closed = True
-        for stream in list(self._streams):
+        with self._lock:
+            self._is_closed = True
+            streams = list(self._streams)
+        for stream in streams:
             _shut(stream)
         self._http.close()
 
@@ -197,7 +199,7 @@ class Transport:
         )
         with self._budget.request(effort.stop) as waited:
             effort.excuse(waited)
-            with self._count_lock:
+            with self._lock:
                 self.request_count += 1
             sent_at = self._clock()
             try:
@@ -211,8 +213,10 @@ class Transport:
         """Remember each connection, so that `close` can end a read that waits for the provider."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             stream = info["return_value"]
-            self._streams.add(stream)
-            if self._is_closed:
+            with self._lock:
+                self._streams.add(stream)
+                too_late = self._is_closed
+            if too_late:
                 _shut(stream)
 
     def _error(self, answer: Answer, about: About) -> SoundlinkError:
