@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,8 @@ def dev(
         raise UserError(f"Port {port} of {LOOPBACK} is taken; choose another with --port.")
     environment = dict(os.environ)
     home = DEMO_FOLDER / "dagster_home" if sandbox else default_home()
+    # Away from a `.env` file with a real key and warehouse, which Dagster would prefer.
+    folder = (DEMO_FOLDER if sandbox else Path()).absolute()
     with ExitStack() as stack:
         if sandbox:
             environment |= stack.enter_context(_sandbox_environment())
@@ -44,15 +47,23 @@ def dev(
         def say_where() -> None:
             typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (stop with Ctrl-C)")
 
-        raise typer.Exit(serve_until_stopped(port, environment, say_where))
+        raise typer.Exit(serve_until_stopped(port, environment, folder, say_where))
 
 
 def _check_settings() -> None:
-    """SettingsError if a setting is wrong; a missing key is only remarked on, the UI works."""
-    from soundlink_assets.cli.environment import read_settings
+    """SettingsError if a setting is wrong; a missing key is only remarked on, the UI works.
+
+    UserError if `.env` and the environment disagree, because Dagster would take the other one.
+    """
+    from soundlink_assets.cli.environment import differing, read_settings
     from soundlink_assets.settings import SettingsError
 
     settings = read_settings()
+    if names := differing(Path(".env"), os.environ):
+        raise UserError(
+            f"{', '.join(names)}: .env and the environment differ, and Dagster takes what is in "
+            ".env. Unset it in one of them."
+        )
     try:
         settings.require_api_key()
     except SettingsError as error:

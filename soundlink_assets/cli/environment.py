@@ -1,6 +1,8 @@
-"""The settings of a command: from the environment, with a word about names that are misspelt."""
+"""What commands read from the environment, and what is odd about it."""
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,3 +18,14 @@ def read_settings() -> "Settings":
     for line in unknown_variables(os.environ):
         typer.secho(line, fg=typer.colors.YELLOW, err=True)
     return load_settings()
+
+
+def differing(env_file: Path, environment: Mapping[str, str]) -> list[str]:
+    """The variables that both set, to different values."""
+    from dotenv import dotenv_values
+
+    return [
+        name
+        for name, value in dotenv_values(env_file).items()
+        if value is not None and environment.get(name, value) != value
+    ]

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from soundlink_assets.cli.environment import differing
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
 from soundlink_assets.settings import (
     Settings,
@@ -74,14 +75,3 @@ def _env_file(path: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
             f"{name} differs between .env and the environment",
             "Unset one of them: our commands take the environment's, `dagster` takes .env's.",
         )
-
-
-def differing(env_file: Path, environment: Mapping[str, str]) -> list[str]:
-    """The variables that both set, to different values."""
-    from dotenv import dotenv_values
-
-    return [
-        name
-        for name, value in dotenv_values(env_file).items()
-        if value is not None and environment.get(name, value) != value
-    ]

@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
-from soundlink_assets.settings import Settings, load_settings
+from soundlink_assets.settings import AuthStyle, Settings, load_settings
 
 UNLIMITED = 100_000
 """A request budget that a local sandbox never reaches."""
 
 
 def sandbox_settings(base_url: str, api_key: str, folder: Path) -> Settings:
-    """Settings for a sandbox at `base_url`, with everything that is kept below `folder`."""
+    """Settings for a sandbox at `base_url`, with everything that is kept below `folder`.
+
+    What would not fit a sandbox is not taken from the environment.
+    """
     return load_settings(
         base_url=base_url,
         api_key=api_key,
+        auth_style=AuthStyle.X_API_KEY,
         campaign_ids=(),
+        start_date=Settings.model_fields["start_date"].default,
         warehouse=str(folder / "warehouse.duckdb"),
         quarantine_dir=folder / "quarantine",
         budget_dir=folder / "budget",
@@ -27,7 +32,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return {
         "SOUNDLINK_BASE_URL": settings.base_url,
         "SOUNDLINK_API_KEY": settings.require_api_key().get_secret_value(),
+        "SOUNDLINK_AUTH_STYLE": settings.auth_style.value,
         "SOUNDLINK_CAMPAIGN_IDS": "",
+        "SOUNDLINK_START_DATE": settings.start_date.isoformat(),
         "SOUNDLINK_WAREHOUSE": settings.warehouse,
         "SOUNDLINK_QUARANTINE_DIR": str(settings.quarantine_dir),
         "SOUNDLINK_BUDGET_DIR": str(settings.budget_dir),

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
@@ -24,26 +25,28 @@ MODULE = "soundlink_assets.definitions"
 
 
 def serve_until_stopped(
-    port: int, environment: dict[str, str], on_ready: Callable[[], None]
+    port: int, environment: dict[str, str], folder: Path, on_ready: Callable[[], None]
 ) -> int:
     """Run the servers until one ends by itself or this process is asked to stop.
 
+    They work in `folder`; a `.env` file there comes before `environment`, because Dagster reads it.
     `on_ready` is called once when the webserver answers. Returns 0 after a request to stop
     (Ctrl-C, SIGTERM), else the exit code of the process that ended.
     """
     for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked_to_stop, _stop)
+    start = partial(_start, environment=environment, folder=folder)
     processes: list[subprocess.Popen[bytes]] = []
     try:
         # The path of a socket may have at most about a hundred characters.
-        with tempfile.TemporaryDirectory(prefix="soundlink-") as folder:
-            socket, workspace = Path(folder) / "code.sock", Path(folder) / "workspace.yaml"
+        with tempfile.TemporaryDirectory(prefix="soundlink-") as temporary:
+            socket, workspace = Path(temporary) / "code.sock", Path(temporary) / "workspace.yaml"
             workspace.write_text(_workspace(socket), encoding="utf-8")
             try:
-                processes.append(_start(["dagster", *_code_server(socket)], environment))
+                processes.append(start(["dagster", *_code_server(socket)]))
                 _wait_until_loaded(socket, processes[0])
-                processes.append(_start(["dagster_webserver", *_web(port, workspace)], environment))
-                processes.append(_start(["dagster._daemon", *_daemon(workspace)], environment))
+                processes.append(start(["dagster_webserver", *_web(port, workspace)]))
+                processes.append(start(["dagster._daemon", *_daemon(workspace)]))
                 return _wait_for_first_end(processes, port, on_ready)
             finally:
                 _end_all(processes)
@@ -81,9 +84,11 @@ def _wait_until_loaded(socket: Path, code_server: subprocess.Popen[bytes]) -> No
             return
 
 
-def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], environment: dict[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", *command], env=environment
+        [sys.executable, "-m", *command], env=environment, cwd=folder
     )
 
 
