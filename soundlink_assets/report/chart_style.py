@@ -1,8 +1,11 @@
 """Colours, type and sizes of all charts; the page's style sheet uses the same colours."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import altair as alt
+
+Rows: TypeAlias = list[dict[str, Any]]
 
 INK = "#1d2433"
 MUTED = "#6a7385"
@@ -19,9 +22,25 @@ WIDTH = 800
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
 
 
-def styled(chart: alt.TopLevelMixin) -> Any:
-    """The chart with the report's look."""
-    return chart.configure(
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A chart, and the rows of the datasets that it names; dates in them are ISO text.
+
+    Apart, because altair copies inline rows again and again while a chart is put together.
+    """
+
+    chart: Any
+    datasets: dict[str, Rows]
+
+    def spec(self, *, validate: bool) -> dict[str, Any]:
+        """The Vega-Lite specification with its data."""
+        spec: dict[str, Any] = self.chart.to_dict(validate=validate)
+        return spec | {"datasets": self.datasets}
+
+
+def styled(chart: alt.TopLevelMixin, **datasets: Rows) -> Drawing:
+    """The chart with the report's look, and its datasets by name."""
+    configured = chart.configure(
         font=FONT,
         aria=False,
         background="transparent",
@@ -49,12 +68,12 @@ def styled(chart: alt.TopLevelMixin) -> Any:
         ),
         title=alt.TitleConfig(color=INK, fontSize=12, fontWeight="bold", anchor="start", offset=8),
     )
+    return Drawing(configured, datasets)
 
 
-def chart_of(rows: list[dict[str, Any]], **size: Any) -> alt.Chart:
-    """A chart of rows, which become part of it; dates must be ISO text."""
-    data = alt.Data(values=rows)  # type: ignore[no-untyped-call]  # generated without types
-    return alt.Chart(data, **size)
+def chart_of(dataset: str, **size: Any) -> alt.Chart:
+    """A chart of one of the drawing's datasets."""
+    return alt.Chart(alt.NamedData(name=dataset), **size)
 
 
 def day_axis(**more: Any) -> alt.X:

@@ -4,7 +4,7 @@ Each takes rows that are already summed and does no arithmetic except for where 
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import altair as alt
@@ -22,6 +22,8 @@ from soundlink_assets.report.chart_style import (
     SPEND,
     SPILLOVER,
     WIDTH,
+    Drawing,
+    Rows,
     chart_of,
     day_axis,
     styled,
@@ -35,10 +37,11 @@ _INTERVALS = 380
 _POSITIONS = 620
 
 
-def spend_and_listeners(days: pl.DataFrame, currency: str | None) -> Any:
+def spend_and_listeners(days: pl.DataFrame, currency: str | None, title: str = "") -> Drawing:
     """Two panels over the same days: media spend and listeners. Open days are paler, on a band.
 
-    `days`: report_date, spend_media, listeners, is_settled; one row per day.
+    `days`: report_date, spend_media, listeners, is_settled; one row per day. With a title it stands
+    on its own, outside the page.
     """
     rows = [
         {
@@ -49,15 +52,18 @@ def spend_and_listeners(days: pl.DataFrame, currency: str | None) -> Any:
         }
         for row in days.sort("report_date").iter_rows(named=True)
     ]
-    band = _open_band(days)
-    spend = _bars(rows, "spend", f"Media spend ({currency})", SPEND)
-    listeners = _bars(rows, "listeners", "Listeners", LISTENERS)
-    return styled(alt.vconcat(band + spend, band + listeners, spacing=14).resolve_scale(x="shared"))
+    band = _open_band()
+    spend = _bars("spend", f"Media spend ({currency})", SPEND)
+    listeners = _bars("listeners", "Listeners", LISTENERS)
+    chart = alt.vconcat(band + spend, band + listeners, spacing=14).resolve_scale(x="shared")
+    if title:
+        chart = chart.properties(title=title, background="white", padding=12)
+    return styled(chart, days=rows, open=_open_days(days))
 
 
-def _bars(rows: list[dict[str, Any]], field: str, title: str, colour: str) -> Any:
+def _bars(field: str, title: str, colour: str) -> Any:
     return (
-        chart_of(rows, width=WIDTH, height=105)
+        chart_of("days", width=WIDTH, height=105)
         .mark_bar(color=colour)
         .encode(
             x=day_axis(),
@@ -67,21 +73,24 @@ def _bars(rows: list[dict[str, Any]], field: str, title: str, colour: str) -> An
     )
 
 
-def _open_band(days: pl.DataFrame) -> Any:
-    """A band behind the days that may still change, with its name."""
-    is_open = days.filter(~pl.col("is_settled"))["report_date"].to_list()
-    rows = [
-        {"day": first.isoformat(), "until": (last + timedelta(days=1)).isoformat()}
-        for first, last in formats.runs(is_open)
-    ]
+def _open_band() -> Any:
+    """A band behind the days that may still change; needs the dataset `open`."""
     return (
-        chart_of(rows, width=WIDTH)
+        chart_of("open", width=WIDTH)
         .mark_rect(color=OPEN_BAND)
         .encode(x=alt.X("day:T", scale=alt.Scale(type="utc")), x2="until:T")
     )
 
 
-def country_costs(countries: pl.DataFrame, campaign_cost: float | None) -> Any:
+def _open_days(days: pl.DataFrame) -> Rows:
+    is_open = days.filter(~pl.col("is_settled"))["report_date"].to_list()
+    return [
+        {"day": first.isoformat(), "until": (last + timedelta(days=1)).isoformat()}
+        for first, last in formats.runs(is_open)
+    ]
+
+
+def country_costs(countries: pl.DataFrame, campaign_cost: float | None) -> Drawing:
     """Countries by cost per listener: a dot, its 95 percent interval, the campaign as a line.
 
     `countries`: rows of the country scorecard, in the order to be shown, with suffixes removed.
@@ -94,7 +103,7 @@ def country_costs(countries: pl.DataFrame, campaign_cost: float | None) -> Any:
         row["high"] = min(row["high"], limit) if row["high"] is not None else limit
         row["low"] = min(row["low"], limit)
     y = alt.Y("country:N", sort=order, title=None, axis=_name_axis())
-    base = chart_of(rows, width=_INTERVALS, height=alt.Step(_ROW))
+    base = chart_of("countries", width=_INTERVALS, height=alt.Step(_ROW))
     axis_title = f"Media spend per listener ({currency})"
     x = alt.X(
         "cost:Q",
@@ -108,15 +117,16 @@ def country_costs(countries: pl.DataFrame, campaign_cost: float | None) -> Any:
     dots = base.mark_point(filled=True, size=70, color=LISTENERS, opacity=1).encode(x=x, y=y)
     plot: Any = intervals + dots
     if campaign_cost is not None:
-        line = chart_of([{"cost": campaign_cost}]).encode(x="cost:Q")
+        line = chart_of("campaign").encode(x="cost:Q")
         plot = line.mark_rule(color=INK, strokeDash=[4, 3]) + plot
     columns = [
-        _text_column(rows, order, "cost_text", "per listener", 84),
-        _text_column(rows, order, "spend", "spend", 74),
-        _text_column(rows, order, "listeners", "listeners", 74),
-        _text_column(rows, order, "chance", "likely cheaper?", 116),
+        _text_column(order, "cost_text", "per listener", 84),
+        _text_column(order, "spend", "spend", 74),
+        _text_column(order, "listeners", "listeners", 74),
+        _text_column(order, "chance", "likely cheaper?", 116),
     ]
-    return styled(alt.hconcat(plot, *columns, spacing=4))
+    chart = alt.hconcat(plot, *columns, spacing=4)
+    return styled(chart, countries=rows, campaign=[{"cost": campaign_cost}])
 
 
 def _country_row(row: dict[str, Any], currency: str | None) -> dict[str, Any]:
@@ -140,11 +150,9 @@ def _cost_limit(rows: Sequence[dict[str, Any]], campaign_cost: float | None) -> 
     return float(min(max([most, *highs]), 1.6 * most)) or 1.0
 
 
-def _text_column(
-    rows: list[dict[str, Any]], order: list[str], field: str, title: str, width: int
-) -> Any:
+def _text_column(order: list[str], field: str, title: str, width: int) -> Any:
     return (
-        chart_of(rows, width=width, height=alt.Step(_ROW))
+        chart_of("countries", width=width, height=alt.Step(_ROW))
         .mark_text(align="right", color=INK, fontSize=12, x=width)
         .encode(
             y=alt.Y("country:N", sort=order, axis=None),
@@ -154,7 +162,7 @@ def _text_column(
     )
 
 
-def spillover_by_day(days: pl.DataFrame) -> Any:
+def spillover_by_day(days: pl.DataFrame) -> Drawing:
     """Plays a day of the promoted track and of the artist's other tracks; below, the others' share.
 
     `days`: report_date, promoted_streams, spillover_streams, share (a week's), is_settled; one row
@@ -177,7 +185,7 @@ def spillover_by_day(days: pl.DataFrame) -> Any:
         for column, label, order in kinds
     ]
     bars = (
-        chart_of(rows, width=WIDTH, height=130)
+        chart_of("plays", width=WIDTH, height=130)
         .mark_bar()
         .encode(
             x=day_axis(),
@@ -193,7 +201,7 @@ def spillover_by_day(days: pl.DataFrame) -> Any:
         )
     )
     line = (
-        chart_of(shares, width=WIDTH, height=70)
+        chart_of("shares", width=WIDTH, height=70)
         .mark_line(color=SPILLOVER, strokeWidth=2)
         .encode(
             x=day_axis(),
@@ -205,11 +213,12 @@ def spillover_by_day(days: pl.DataFrame) -> Any:
             ),
         )
     )
-    band = _open_band(days)
-    return styled(alt.vconcat(band + bars, band + line, spacing=14).resolve_scale(x="shared"))
+    band = _open_band()
+    chart = alt.vconcat(band + bars, band + line, spacing=14).resolve_scale(x="shared")
+    return styled(chart, plays=rows, shares=shares, open=_open_days(days))
 
 
-def track_bars(tracks: pl.DataFrame, colour: str = SPILLOVER) -> Any:
+def track_bars(tracks: pl.DataFrame, colour: str = SPILLOVER) -> Drawing:
     """Tracks by plays, as bars with their share. `tracks`: track_name (unique), streams, share."""
     rows = [
         {
@@ -221,7 +230,7 @@ def track_bars(tracks: pl.DataFrame, colour: str = SPILLOVER) -> Any:
     ]
     order = [row["track"] for row in rows]
     bars = (
-        chart_of(rows, width=WIDTH - 2 * _LABELS, height=alt.Step(_ROW))
+        chart_of("tracks", width=WIDTH - 2 * _LABELS, height=alt.Step(_ROW))
         .mark_bar(color=colour, height=13)
         .encode(
             x=alt.X("streams:Q", axis=None),
@@ -229,10 +238,10 @@ def track_bars(tracks: pl.DataFrame, colour: str = SPILLOVER) -> Any:
         )
     )
     text = bars.mark_text(align="left", dx=6, color=MUTED, fontSize=11).encode(text="text:N")
-    return styled(bars + text)
+    return styled(bars + text, tracks=rows)
 
 
-def playlist_positions(tracks: pl.DataFrame) -> Any:
+def playlist_positions(tracks: pl.DataFrame) -> Drawing:
     """Place of each track in the playlist by day: the darker the higher; blank where it is unknown.
 
     `tracks`: report_date, track_name, playlist_position; one row per day and track, the tracks in
@@ -252,7 +261,7 @@ def playlist_positions(tracks: pl.DataFrame) -> Any:
     newest = list({row["track"]: row for row in rows}.values())
     y = alt.Y("track:N", sort=order, title=None, axis=_name_axis())
     cells = (
-        chart_of(rows, width=_POSITIONS, height=alt.Step(_ROW))
+        chart_of("positions", width=_POSITIONS, height=alt.Step(_ROW))
         .mark_rect(height=_ROW - 6)
         .encode(
             x=alt.X(
@@ -280,12 +289,12 @@ def playlist_positions(tracks: pl.DataFrame) -> Any:
         )
     )
     now = (
-        chart_of(newest, width=60, height=alt.Step(_ROW))
+        chart_of("newest", width=60, height=alt.Step(_ROW))
         .mark_text(align="right", x=60, fontSize=12, color=INK)
         .encode(y=alt.Y("track:N", sort=order, axis=None), text="position:Q")
         .properties(title=_column_title("last known"))
     )
-    return styled(alt.hconcat(cells, now, spacing=4))
+    return styled(alt.hconcat(cells, now, spacing=4), positions=rows, newest=newest)
 
 
 def _name_axis() -> alt.Axis:
@@ -295,14 +304,4 @@ def _name_axis() -> alt.Axis:
 def _column_title(text: str) -> alt.TitleParams:
     return alt.TitleParams(
         text, anchor="end", color=MUTED, fontSize=11, fontWeight="normal", offset=6
-    )
-
-
-def spend_overview(days: pl.DataFrame, currency: str | None, as_of: date) -> Any:
-    """The small picture of the whole organisation: spend and listeners by day."""
-    chart = spend_and_listeners(days, currency)
-    return chart.properties(
-        title=alt.TitleParams(f"Spend and listeners until {formats.day(as_of)}"),
-        background="white",
-        padding=12,
     )

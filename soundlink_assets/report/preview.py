@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from soundlink_assets.report import charts
+from soundlink_assets.report import charts, formats
 from soundlink_assets.report.content import ReportContent
 from soundlink_assets.report.rendering import png
 
@@ -21,4 +21,5 @@ def preview_png(content: ReportContent) -> bytes | None:
         .group_by("report_date")
         .agg(pl.col("spend_media", "listeners").sum(), pl.col("is_settled").all())
     )
-    return png(charts.spend_overview(per_day, currency, content.as_of), SCALE)
+    title = f"Spend and listeners until {formats.day(content.as_of)}"
+    return png(charts.spend_and_listeners(per_day, currency, title), SCALE)

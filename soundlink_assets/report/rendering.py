@@ -9,6 +9,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from soundlink_assets.report.chart_style import Drawing
+
 _VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
 """The Vega-Lite that altair writes for, as vl-convert names it."""
 
@@ -17,9 +19,9 @@ _OPENING = re.compile(r"<svg[^>]*>")
 _SIZE = re.compile(r'\b(width|height)="(\d+(?:\.\d+)?)"')
 
 
-def svg(chart: Any, description: str) -> str:
+def svg(drawing: Drawing, description: str) -> str:
     """The chart as an `<svg>` element that shrinks to its container, with a text for readers."""
-    drawn = vl_convert.vegalite_to_svg(_spec(chart), vl_version=_VEGA_LITE)
+    drawn = vl_convert.vegalite_to_svg(_spec(drawing), vl_version=_VEGA_LITE)
     opening = _OPENING.search(drawn)
     if opening is None:
         raise ValueError("the renderer returned no SVG")
@@ -33,9 +35,11 @@ def svg(chart: Any, description: str) -> str:
     )
 
 
-def png(chart: Any, scale: float) -> bytes:
+def png(drawing: Drawing, scale: float) -> bytes:
     """The chart as a PNG; `scale` 1 is one pixel a point."""
-    return _compacted(vl_convert.vegalite_to_png(_spec(chart), vl_version=_VEGA_LITE, scale=scale))
+    return _compacted(
+        vl_convert.vegalite_to_png(_spec(drawing), vl_version=_VEGA_LITE, scale=scale)
+    )
 
 
 def _compacted(image: bytes) -> bytes:
@@ -59,10 +63,9 @@ def _chunks(image: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += 12 + length
 
 
-def _spec(chart: Any) -> dict[str, Any]:
+def _spec(drawing: Drawing) -> dict[str, Any]:
     # Validation takes as long as drawing; the tests validate every kind of chart.
-    spec: dict[str, Any] = chart.to_dict(validate=False)
-    return spec
+    return drawing.spec(validate=False)
 
 
 def _attribute(text: str) -> str:
