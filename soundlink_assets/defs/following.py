@@ -14,17 +14,23 @@ def follows_its_sources() -> dg.AutomationCondition[Any]:
     Dagster's `eager` looks at the newest partition alone, so its parts are put together without
     that limit. A run that contains source and asset is not followed: the asset is in progress while
     the run goes on, and updated when it ends. If such a run dies in between, the asset is followed
-    up. A source whose blocking check failed is not.
+    up. A source whose blocking check failed is not; one whose check never ran is, since nothing
+    would run it.
     """
     updated = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.newly_updated() | dg.AutomationCondition.will_be_requested()
     ).with_label("any source updated")
+    refuted = dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.any_checks_match(
+            dg.AutomationCondition.check_failed(), blocking_only=True
+        )
+    ).with_label("a blocking check of a source failed")
     return (
         updated.since_last_handled()
         & ~dg.AutomationCondition.any_deps_missing()
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()
-        & dg.AutomationCondition.all_deps_blocking_checks_passed()
+        & ~refuted
     ).with_label("follows its sources")
 
 

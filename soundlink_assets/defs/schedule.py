@@ -7,7 +7,7 @@ from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
 
 from soundlink_assets.defs.jobs import Automation, run_request
 from soundlink_assets.defs.records import history_of
-from soundlink_assets.defs.revision_window import due_for_schedule
+from soundlink_assets.defs.revision_window import History, due_for_schedule
 
 SCHEDULE_NAME = "daily_exports_schedule"
 SENSOR_NAME = "revision_window_sensor"
@@ -35,13 +35,16 @@ def daily_exports_schedule(automation: Automation) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         planned_for = context.scheduled_execution_time.astimezone(UTC)
-        if automation.clock() - planned_for > PUNCTUAL and _sensor_runs(context.instance):
+        rhythm = automation.rhythm
+        if context.instance_ref is None:  # a dry evaluation: there is nothing to remember
+            history = History(fetches={name: {} for name in automation.assets})
+        elif automation.clock() - planned_for > PUNCTUAL and _sensor_runs(context.instance):
             return dg.SkipReason(
                 f"This tick was missed at {planned_for:%Y-%m-%d %H:%M} UTC; {SENSOR_NAME} "
                 "requests what is missing."
             )
-        rhythm = automation.rhythm
-        history = history_of(context.instance, automation.assets, planned_for, rhythm)
+        else:
+            history = history_of(context.instance, automation.assets, planned_for, rhythm)
         yesterday = planned_for.date() - timedelta(days=1)
         due = due_for_schedule(planned_for, rhythm, history, yesterday)
         if isinstance(due, str):
