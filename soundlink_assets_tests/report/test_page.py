@@ -1,0 +1,223 @@
+"""The page: complete in itself, honest, and safe with any text."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+
+import polars as pl
+from typing_extensions import override
+
+from soundlink_assets.report.content import CheckResult
+from soundlink_assets.report.formats import UNKNOWN
+from soundlink_assets.report.page import render_page
+from soundlink_assets.report.sections import MAX_SECTIONS
+from soundlink_assets_tests.report.contents import PLAYLIST_PLAYS, PLAYS, SPEND, content_of, day
+
+
+class _Texts(HTMLParser):
+    """The text of a page by the element around it, and every tag with its attributes."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "path", "line", "hr"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(page)
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    @override
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.open:
+            while self.open.pop() != tag:
+                pass
+
+    @override
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.open[-1] if self.open else "", data.strip()))
+
+    def of(self, tag: str) -> list[str]:
+        return [text for around, text in self.texts if around == tag]
+
+
+def _visible(page: str) -> str:
+    without_style = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", without_style)))
+
+
+def _check(name: str, *, passed: bool, severity: str = "ERROR", said: str = "") -> CheckResult:
+    return CheckResult(
+        asset="soundlink/campaign_country_daily",
+        check=name,
+        passed=passed,
+        severity=severity,
+        description=said,
+        checked_at=datetime(2026, 4, 12, tzinfo=UTC),
+    )
+
+
+def test_the_page_needs_nothing_but_itself() -> None:
+    page = render_page(content_of(SPEND, [*PLAYS, *PLAYLIST_PLAYS]))
+    addresses = set(re.findall(r"(?:https?:)?//[\w.-]+[^\s\"'<>)]*", page))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    tags = _Texts(page).tags
+    assert not {tag for tag, _ in tags} & {"script", "link", "img", "iframe", "object", "embed"}
+    assert "@import" not in page
+    assert not [name for _, attributes in tags for name in attributes if name.startswith("on")]
+
+
+def test_every_kind_of_figure_is_there() -> None:
+    titles = _Texts(render_page(content_of(SPEND, [*PLAYS, *PLAYLIST_PLAYS]))).of("h3")
+    assert titles == [
+        "Spend against listeners, day by day",
+        "What a listener costs in each country",
+        "Plays of the promoted track and of the artist's other tracks",
+        "The other tracks that were played most",
+        "The playlist's tracks that were played most",
+        "Where these tracks stood in the playlist",
+    ]
+
+
+def test_figures_without_data_are_left_out() -> None:
+    unplaced = [{**play, "playlist_position": None} for play in PLAYLIST_PLAYS]
+    titles = _Texts(render_page(content_of(SPEND, unplaced))).of("h3")
+    assert titles[-1] == "The playlist's tracks that were played most"
+    assert not [title for title in titles if "promoted track" in title]
+
+
+def test_headline_figures_are_the_scorecards() -> None:
+    text = _visible(render_page(content_of(SPEND, PLAYS)))
+    assert "Media spend $177" in text  # 3 days x (40 + 10 + 9)
+    assert "Listeners 777" in text  # 3 x (80 + 170 + 9)
+    assert "Cost per listener $0.228" in text  # 177 / 777
+    assert "Plays of other tracks 40%" in text  # (30 + 10) / 100
+
+
+def test_what_is_provisional_is_said() -> None:
+    text = _visible(render_page(content_of(SPEND)))
+    assert "Still provisional: 3 Apr 2026, 33% of the spend." in text
+    settled = [row for row in SPEND if row["report_date"] != day(2)]
+    assert "All figures are settled." in _visible(render_page(content_of(settled)))
+
+
+def test_sentences_say_only_what_is_sure() -> None:
+    text = _visible(render_page(content_of(SPEND, PLAYS)))
+    assert "Listeners cost less than the campaign's average in Brazil ($0.059)." in text
+    assert "They cost more in United States ($0.500) and Norway ($1.00)" in text
+    assert "40% were of the artist's other tracks" in text
+    few = [{"country_code": c, "spend_media": "1.00", "listeners": 2} for c in ("US", "BR")]
+    assert "cost less than" not in _visible(render_page(content_of(few)))
+
+
+def test_association_and_not_causation_is_on_every_page() -> None:
+    text = _visible(render_page(content_of(SPEND)))
+    assert "Costs are associations." in text
+    assert "not as proof of what an advert caused" in text
+
+
+def test_an_unidentified_promoted_track_is_explained() -> None:
+    nowhere = {"campaign_target_isrc": None, "campaign_target_spotify_track_id": None}
+    text = _visible(render_page(content_of(SPEND, [{**play, **nowhere} for play in PLAYS])))
+    assert "its 300 catalogue plays cannot be told apart yet" in text
+
+
+def test_names_cannot_break_out_of_the_page() -> None:
+    name = "<script>alert('&')</script>"
+    spend = [{**row, "campaign_name": name} for row in SPEND]
+    plays = [{**play, "engaged_track_name": name} for play in PLAYS]
+    page = render_page(content_of(spend, plays))
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in page
+
+
+def test_several_campaigns_get_an_overview_that_links_to_their_sections() -> None:
+    other = [
+        {**row, "campaign_id": "c2", "campaign_name": "Second", "listeners": 0} for row in SPEND
+    ]
+    page = _Texts(render_page(content_of([*SPEND, *other])))
+    links = {a["href"] for tag, a in page.tags if tag == "a"}
+    anchors = {f"#{a['id']}" for tag, a in page.tags if "id" in a and tag == "section"}
+    assert links == anchors == {"#c-c1-USD", "#c-c2-USD"}
+    assert "Campaign report" in page.of("h1")
+
+
+def test_one_campaign_is_the_title_and_has_no_overview() -> None:
+    page = _Texts(render_page(content_of(SPEND)))
+    assert page.of("h1") == ["Sleep Playlist"]
+    assert "All campaigns" not in page.of("h2")
+
+
+def test_two_currencies_are_never_added() -> None:
+    euros = [{**row, "currency": "EUR", "country_code": "DE"} for row in SPEND[:1]]
+    text = _visible(render_page(content_of([*SPEND, *euros])))
+    assert "Sleep Playlist (USD)" in text
+    assert "Sleep Playlist (EUR)" in text
+    assert "$177" in text
+    assert "€40.00" in text
+
+
+def test_a_campaign_with_plays_only_is_shown_with_unknown_costs() -> None:
+    text = _visible(render_page(content_of([], PLAYS)))
+    assert f"Media spend {UNKNOWN}" in text
+    assert "Plays of other tracks 40%" in text
+
+
+def test_an_empty_warehouse_gives_a_page_that_says_so() -> None:
+    assert "No campaign has any figures yet." in _visible(render_page(content_of([])))
+
+
+def test_a_great_many_campaigns_keep_the_page_readable() -> None:
+    spend = [
+        {"campaign_id": f"c{n}", "spend_media": f"{n}.00", "listeners": n, "campaign_name": f"N{n}"}
+        for n in range(1, MAX_SECTIONS + 4)
+    ]
+    page = render_page(content_of(spend))
+    assert page.count('class="campaign"') == MAX_SECTIONS
+    assert "The 3 campaigns with the least spend have no section below." in _visible(page)
+
+
+def test_failed_checks_are_listed_and_passed_ones_counted() -> None:
+    checks = (
+        _check("required_fields", passed=True),
+        _check("cpl_identity", passed=False, severity="WARN", said="3 of 90 rows <are> off"),
+    )
+    text = _visible(render_page(content_of(SPEND, checks=checks)))
+    assert "1 of 2 checks of the data passed" in text
+    assert "WARN cpl_identity 3 of 90 rows <are> off" in text
+
+
+def test_all_checks_passed_and_none_known_read_differently() -> None:
+    content = content_of(SPEND, checks=(_check("required_fields", passed=True),))
+    assert "All 1 checks of the data passed" in _visible(render_page(content))
+    assert "No check results are recorded" in _visible(render_page(replace(content, checks=())))
+
+
+def test_synthetic_data_is_marked() -> None:
+    assert "Nothing here is real" in render_page(content_of(SPEND, is_synthetic=True))
+    assert "Nothing here is real" not in render_page(content_of(SPEND))
+
+
+def test_countries_with_hardly_any_spend_are_not_drawn() -> None:
+    stray: dict[str, Any] = {"country_code": "ZA", "spend_media": "0.02", "listeners": 1}
+    text = _visible(render_page(content_of([*SPEND, stray])))
+    assert "Countries with hardly any spend are left out (1)." in text
+    assert "South Africa" not in text
+
+
+def test_an_unknown_target_is_called_undetermined() -> None:
+    content = content_of([*SPEND, {**SPEND[0], "campaign_id": "c2", "campaign_name": "Second"}])
+    unknown = content.campaigns.with_columns(
+        pl.lit(None, pl.String).alias(column)
+        for column in ("target_type", "artist_name", "promoted_name")
+    )
+    assert "undetermined" in _visible(render_page(replace(content, campaigns=unknown)))
