@@ -195,9 +195,10 @@ def _provisional(card: Row, spend: pl.DataFrame) -> str:
     open_days = spend.filter(~pl.col("is_settled"))["report_date"]
     if open_days.is_empty():
         return "All figures are settled." if card["days"] else ""
-    still_open = formats.percent(1 - card["settled_spend_share"])
+    settled = card["settled_spend_share"]
+    of_spend = "" if settled is None else f", {formats.percent(1 - settled)} of the spend"
     return (
-        f"Still provisional: {formats.spans(open_days)}, {still_open} of the spend. "
+        f"Still provisional: {formats.spans(open_days)}{of_spend}. "
         "Late listeners and followers are added to a day for a week after it."
     )
 
