@@ -56,12 +56,13 @@ def _sums(suffix: str, period: str) -> tuple[Column, ...]:
     columns = []
     for name, meaning in names:
         daily = COUNTRY_EFFICIENCY.column(name)
+        within = " within one currency" if daily.kind is Kind.MONEY else ""
         columns.append(
             total(
                 daily.kind,
                 name + suffix,
                 daily.unit,
-                f"{meaning}, {period}. May be added up within one currency. "
+                f"{meaning}, {period}. May be added up{within}. "
                 f"Null without breakdown rows.{notes.get(name, '')}",
                 f"{_DAILY}.{name}",
                 nullable=True,

@@ -1,0 +1,145 @@
+"""The reference part of `docs/tables.md`, made from the descriptions of the tables.
+
+`python -m soundlink_assets_tests.docs.tables_page` writes it anew; a test compares.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from soundlink_assets.contract import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    EXPORTS,
+)
+from soundlink_assets.contract.campaigns import CAMPAIGNS
+from soundlink_assets.metrics.tables import (
+    CAMPAIGN_SCORECARD,
+    COUNTRY_EFFICIENCY,
+    COUNTRY_SCORECARD,
+    DAILY_TABLES,
+    PLAYLIST_TRACK_SHARE,
+    SCORECARDS,
+    SPILLOVER_SHARE,
+)
+from soundlink_assets.metrics.tables.scorecards import SUFFIX
+from soundlink_assets.tables import Column, Kind, Table
+from soundlink_assets.warehouse.companions import cells_table, superseded_table
+
+PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+START = "<!-- reference: start -->"
+END = "<!-- reference: end -->"
+
+NUMBERS = {Kind.COUNT, Kind.MONEY, Kind.RATIO}
+NEVER = "no"
+ALL = "yes"
+ONE_CURRENCY = "within one currency"
+
+_COUNTRY_LISTENERS = "over countries; over days a person counts again"
+_SCORECARD_SUMS = {
+    "days": NEVER,
+    "settled_days": NEVER,
+    "listeners": "over countries and campaigns, as daily sums",
+    **dict.fromkeys(
+        ("promoted_streams", "spillover_streams", "undetermined_streams"),
+        "but not over currencies of one campaign",
+    ),
+}
+
+SUMMED: dict[str, dict[str, str]] = {
+    CAMPAIGNS.name: dict.fromkeys(("daily_budget", "total_budget"), ALL)
+    | dict.fromkeys(("campaign_duration", "generation"), NEVER),
+    CAMPAIGN_COUNTRY_DAILY.name: {"listeners": _COUNTRY_LISTENERS},
+    CAMPAIGN_ENGAGEMENT_DAILY.name: {
+        "playlist_position": NEVER,
+        "new_listeners": "over countries; of one track over days; never over tracks",
+        "returning_listeners": "roughly over countries; never over days or tracks",
+        "listeners": "roughly over countries; never over days or tracks",
+    },
+    COUNTRY_EFFICIENCY.name: {"listeners": _COUNTRY_LISTENERS},
+    SPILLOVER_SHARE.name: {"spillover_tracks": NEVER},
+    PLAYLIST_TRACK_SHARE.name: {"playlist_position": NEVER},
+    CAMPAIGN_SCORECARD.name: _SCORECARD_SUMS,
+    COUNTRY_SCORECARD.name: _SCORECARD_SUMS | {"rank": NEVER},
+}
+"""What may be added up, where it is not what the kind of the column says."""
+
+
+def summed(table: Table, column: Column) -> str:
+    """Whether, and over what, the column may be added up; empty for what is no number."""
+    if column.kind not in NUMBERS:
+        return ""
+    special = SUMMED.get(table.name.removesuffix("_superseded"), {}).get(column.name)
+    if special is not None:
+        return special
+    if column.kind is Kind.RATIO:
+        return NEVER
+    return ONE_CURRENCY if column.kind is Kind.MONEY else ALL
+
+
+def reference() -> str:
+    """All tables in Markdown, between the markers of the page."""
+    parts = [_section(CAMPAIGNS)]
+    for export in EXPORTS:
+        parts += [
+            _section(export.table),
+            _superseded_section(export.table),
+            _section(cells_table(export.table)),
+        ]
+    parts += [_section(table) for table in DAILY_TABLES]
+    parts += [_section(table) for table in SCORECARDS]
+    return "\n\n".join(parts)
+
+
+def _section(table: Table) -> str:
+    columns = [c for c in table.columns if not c.name.endswith(SUFFIX)]
+    lines = [f"### `{table.qualified_name}`", "", f"{table.description} Grain: {table.grain}."]
+    lines += [f"Key: {', '.join(f'`{name}`' for name in table.key)}."]
+    if len(columns) < len(table.columns):
+        said = (
+            f"Every column from `days` on exists a second time with `{SUFFIX}` at the end of its "
+            "name: the same, over the last 28 settled days."
+        )
+        lines += ["", said]
+    return "\n".join([*lines, "", *_rows(table, columns)])
+
+
+def _superseded_section(table: Table) -> str:
+    superseded = superseded_table(table)
+    own = superseded.columns[len(table.columns) :]
+    about = (
+        f"{superseded.description} Grain: {superseded.grain}. The columns of "
+        f"`{table.qualified_name}`, and:"
+    )
+    as_of = (
+        f"`{table.qualified_name}_as_of(moment)` puts both together: "
+        f"`from {table.qualified_name}_as_of('2026-05-22 06:00:00+00')` are the rows as they "
+        "stood at that moment."
+    )
+    heading = f"### `{superseded.qualified_name}`"
+    return "\n".join([heading, "", about, "", *_rows(superseded, own), "", as_of])
+
+
+def _rows(table: Table, columns: tuple[Column, ...] | list[Column]) -> Iterator[str]:
+    yield "| column | type | unit | may be summed | meaning |"
+    yield "|---|---|---|---|---|"
+    for column in columns:
+        null = ", null" if column.nullable else ""
+        cells = (
+            f"`{column.name}`",
+            f"{column.kind.value}{null}",
+            column.unit,
+            summed(table, column),
+            column.description.replace("|", "\\|"),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
+def with_reference(page: str) -> str:
+    """The page with its reference part as it should be."""
+    before, _, rest = page.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n\n{reference()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_reference(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
