@@ -20,18 +20,38 @@ def follows_its_sources() -> dg.AutomationCondition[Any]:
     updated = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.newly_updated() | dg.AutomationCondition.will_be_requested()
     ).with_label("any source updated")
-    refuted = dg.AutomationCondition.any_deps_match(
-        dg.AutomationCondition.any_checks_match(
-            dg.AutomationCondition.check_failed(), blocking_only=True
-        )
-    ).with_label("a blocking check of a source failed")
     return (
         updated.since_last_handled()
         & ~dg.AutomationCondition.any_deps_missing()
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()
-        & ~refuted
+        & ~_refuted()
     ).with_label("follows its sources")
+
+
+def follows_any_day() -> dg.AutomationCondition[Any]:
+    """For what is computed over all days: due when any day of a source was updated since.
+
+    Not while a day of a source is in progress. Days that are missing do not matter, since few
+    warehouses hold them all.
+    """
+    updated = dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.newly_updated()
+    ).with_label("any day of a source updated")
+    return (
+        updated.since_last_handled()
+        & ~dg.AutomationCondition.any_deps_in_progress()
+        & ~dg.AutomationCondition.in_progress()
+        & ~_refuted()
+    ).with_label("follows any day of its sources")
+
+
+def _refuted() -> dg.AutomationCondition[Any]:
+    return dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.any_checks_match(
+            dg.AutomationCondition.check_failed(), blocking_only=True
+        )
+    ).with_label("a blocking check of a source failed")
 
 
 def derived_assets_sensor(*, running: bool) -> dg.AutomationConditionSensorDefinition:

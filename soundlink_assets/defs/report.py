@@ -14,8 +14,9 @@ from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.defs.catalogue import OWNERS, asset_key
 from soundlink_assets.defs.check_results import last_check_results
 from soundlink_assets.defs.derived import GROUP
+from soundlink_assets.defs.following import follows_any_day
 from soundlink_assets.defs.report_content import read_report_content
-from soundlink_assets.defs.scorecards import follows_any_day, last_closed_day
+from soundlink_assets.defs.scorecards import last_closed_day
 from soundlink_assets.metrics.tables import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,

@@ -9,6 +9,7 @@ import dagster as dg
 from soundlink_assets.clock import Clock
 from soundlink_assets.defs.catalogue import KINDS, OWNERS, asset_key, asset_metadata
 from soundlink_assets.defs.derived import GROUP
+from soundlink_assets.defs.following import follows_any_day
 from soundlink_assets.metrics.tables import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -44,20 +45,6 @@ def _country_scorecard(efficiency: Any, spillover: Any, as_of: date) -> Any:
 def last_closed_day(clock: Clock) -> date:
     """Yesterday in UTC: the last day that has a partition."""
     return clock().date() - timedelta(days=1)
-
-
-def follows_any_day() -> dg.AutomationCondition[dg.AssetKey]:
-    """Due when any day of a source was updated since, once no day of a source is in progress.
-
-    Other than for daily assets, days that are missing do not matter: few warehouses hold them all.
-    """
-    updated = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated())
-    return (
-        updated.with_label("any day of a source updated").since_last_handled()
-        & ~dg.AutomationCondition.any_deps_in_progress()
-        & ~dg.AutomationCondition.in_progress()
-        & dg.AutomationCondition.all_deps_blocking_checks_passed()
-    ).with_label("follows any day of its sources")
 
 
 def _scorecard_asset(table: Table, compute: Compute, clock: Clock) -> dg.AssetsDefinition:
