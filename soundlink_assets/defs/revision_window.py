@@ -203,7 +203,7 @@ def _ready(now: datetime, rhythm: Rhythm, dues: Sequence[Due]) -> list[Due]:
     ready = [due for due in dues if due.at <= now]
     patience = _patience(rhythm)
     company = (_next_midnight(now), *(due.at for due in dues))
-    company_comes = any(now < moment < now + patience for moment in company)
+    company_comes = any(now < moment <= now + patience for moment in company)
     if ready and company_comes and now - min(due.at for due in ready) < patience:
         return []
     return ready
@@ -250,7 +250,7 @@ def _idle_because(now: datetime, rhythm: Rhythm, history: History, dues: Sequenc
         )
         sentences.append(f"Due, but waiting for days that soon are too, for one run: {days}.")
     next_at = _next_run_at(now, rhythm, history, dues)
-    if next_at is not None:
+    if next_at is not None and not history.under_way:
         sentences.append(f"The next run comes at {_minute(next_at)}.")
     return " ".join(sentences)
 
