@@ -161,6 +161,8 @@ class TestLimits:
         for number in range(600):
             limits.admit("sk_one", number * 1.0)
         assert retry_after(limits, 700.0) == 2900
+        assert retry_after(limits, 700.25) == 2900
+        assert retry_after(limits, 699.75) == 2901
         limits.admit("sk_one", 3600.0)
 
     def test_refused_requests_do_not_count(self) -> None:

@@ -366,6 +366,14 @@ class TestBelievability:
         assert len(shares) >= 3
         assert all(0.2 <= share <= 0.45 for share in shares)
 
+    @pytest.mark.parametrize("export_name", [COUNTRY, ENGAGEMENT])
+    def test_people_play_a_track_once_to_twice_a_day(self, world: World, export_name: str) -> None:
+        rows = rows_of(world, export_name)
+        assert all(row["streams"] >= row["listeners"] for row in rows)
+        assert all(row["streams"] == 0 for row in rows if row["listeners"] == 0)
+        mean = sum(row["streams"] for row in rows) / sum(row["listeners"] for row in rows)
+        assert 1.2 < mean < 2
+
     def test_returning_listeners_grow_while_a_campaign_runs(self, world: World) -> None:
         young = campaign_with(world, target_type=None)
         rows = world.rows(ENGAGEMENT, young.campaign_id, LAST_90_DAYS, NOW)
