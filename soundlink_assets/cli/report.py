@@ -33,12 +33,9 @@ def report(
     from soundlink_assets.clock import utc_now
     from soundlink_assets.defs.report import write_report
     from soundlink_assets.defs.report_content import read_report_content
-    from soundlink_assets.defs.scorecards import last_closed_day
 
     settings = read_settings()
-    content = read_report_content(
-        settings.warehouse, as_of=last_closed_day(utc_now), made_at=utc_now(), campaign_id=campaign
-    )
+    content = read_report_content(settings.warehouse, made_at=utc_now(), campaign_id=campaign)
     if content.campaign_scorecard.is_empty():
         raise UserError(_nothing(settings.warehouse, campaign))
     write_report(replace(content, checks=tuple(_check_results(settings))), out)

@@ -16,7 +16,6 @@ from soundlink_assets.defs.check_results import last_check_results
 from soundlink_assets.defs.derived import GROUP
 from soundlink_assets.defs.following import follows_any_day
 from soundlink_assets.defs.report_content import read_report_content
-from soundlink_assets.defs.scorecards import last_closed_day
 from soundlink_assets.metrics.tables import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -66,7 +65,7 @@ def report_asset(
         automation_condition=follows_any_day(),
     )
     def campaign_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        content = read_report_content(warehouse, as_of=last_closed_day(clock), made_at=clock())
+        content = read_report_content(warehouse, made_at=clock())
         content = replace(content, checks=tuple(last_check_results(context.instance, checks)))
         path = report_path(warehouse)
         write_report(content, path)

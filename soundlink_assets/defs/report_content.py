@@ -32,22 +32,24 @@ GROUP BY ALL
 def read_report_content(
     warehouse: str,
     *,
-    as_of: date,
     made_at: datetime,
     campaign_id: str | None = None,
 ) -> "ReportContent":
     """The stored figures, of one campaign or of all; empty frames where nothing is stored yet.
 
-    The scorecards are taken as they were last computed. Raises WarehouseError.
+    The scorecards are taken as they were last computed, and the days until then. Raises
+    WarehouseError.
     """
     from soundlink_assets.report.content import SHOWN_DAYS, ReportContent
     from soundlink_assets.warehouse.connection import connect
     from soundlink_assets.warehouse.reading import load_table
 
-    window = Window(as_of - timedelta(days=SHOWN_DAYS - 1), as_of)
     with connect(warehouse, read_only=True, purpose="the report") as connection:
+        cards = load_table(connection, CAMPAIGN_SCORECARD)
+        as_of = _as_of(cards) or made_at.date() - timedelta(days=1)
+        window = Window(as_of - timedelta(days=SHOWN_DAYS - 1), as_of)
         frames = {
-            "campaign_scorecard": load_table(connection, CAMPAIGN_SCORECARD),
+            "campaign_scorecard": cards,
             "country_scorecard": load_table(connection, COUNTRY_SCORECARD),
             "campaigns": load_table(connection, CAMPAIGNS),
             "spend": load_table(connection, COUNTRY_EFFICIENCY, window),
@@ -75,6 +77,11 @@ def read_report_content(
         spillover_tracks=_spillover_tracks(plays),
         playlist_tracks=_playlist_tracks(frames["playlist"]),
     )
+
+
+def _as_of(cards: "pl.DataFrame") -> date | None:
+    newest = cards["as_of"].max()
+    return newest if isinstance(newest, date) else None
 
 
 def _is_synthetic(campaigns: "pl.DataFrame") -> bool:
