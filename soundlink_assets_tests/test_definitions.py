@@ -8,11 +8,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
 from soundlink_assets.contract import EXPORTS
 from soundlink_assets.definitions import TABLES, build_definitions
 from soundlink_assets.defs.catalogue import asset_key
 from soundlink_assets.settings import Settings
+from soundlink_assets.tables import Table
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("polars", "dataframely", "duckdb", "pyarrow", "httpx", "scipy", "altair", "starlette")
@@ -45,7 +47,9 @@ def test_asset_keys_job_schedule_and_sensors_are_these(definitions: dg.Definitio
     assert "revision_window_sensor" in {sensor.name for sensor in repository.sensor_defs}
 
 
-def test_definitions_load_in_a_fresh_interpreter_without_a_key_and_without_heavy_libraries() -> None:
+def test_definitions_load_in_a_fresh_interpreter_without_a_key_and_without_heavy_libraries() -> (
+    None
+):
     script = (
         "import json, sys\n"
         "from soundlink_assets.definitions import defs\n"
@@ -68,11 +72,9 @@ def test_definitions_load_in_a_fresh_interpreter_without_a_key_and_without_heavy
     assert "Warning" not in done.stderr, done.stderr
 
 
-def test_the_workspace_file_names_the_definitions() -> None:
-    from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
-
+def test_the_workspace_file_names_the_definitions(tmp_path: Path) -> None:
     with (
-        dg.DagsterInstance.ephemeral() as instance,
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
         load_workspace_process_context_from_yaml_paths(
             instance, [str(ROOT / "workspace.yaml")]
         ) as process,
@@ -114,11 +116,8 @@ def test_a_run_spans_at_most_what_one_request_may_ask_for(definitions: dg.Defini
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_every_table_is_described_in_the_catalogue(
-    table: object, definitions: dg.Definitions
+    table: Table, definitions: dg.Definitions
 ) -> None:
-    from soundlink_assets.tables import Table
-
-    assert isinstance(table, Table)
     key = asset_key(table)
     asset = definitions.resolve_assets_def(key)
     metadata = asset.metadata_by_key[key]

@@ -1,4 +1,4 @@
-"""Settings: every variable validated, every message says which one, what was found, what is allowed."""
+"""Settings: each is validated, and a message says which one, what was found, what is allowed."""
 
 from datetime import date
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_missing_key_says_where_to_get_one() -> None:
-    with pytest.raises(SettingsError, match="SOUNDLINK_API_KEY is not set.*developer settings"):
+    with pytest.raises(SettingsError, match=r"SOUNDLINK_API_KEY is not set.*developer settings"):
         load_settings().require_api_key()
 
 
