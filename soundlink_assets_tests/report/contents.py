@@ -28,7 +28,11 @@ def content_of(
     spend: list[dict[str, Any]], plays: list[dict[str, Any]] | None = None, **changed: Any
 ) -> ReportContent:
     """Content as it would be read from a warehouse with these rows; days from `OPEN_FROM` open."""
-    country, engagement = country_rows(*spend), engagement_rows(*(plays or []))
+    return content_from(country_rows(*spend), engagement_rows(*(plays or [])), **changed)
+
+
+def content_from(country: pl.DataFrame, engagement: pl.DataFrame, **changed: Any) -> ReportContent:
+    """The same, from frames of export rows."""
     efficiency = country_efficiency(country, _cells(country))
     spillover = spillover_share(engagement, _cells(engagement))
     playlist = playlist_track_share(engagement, _cells(engagement))
