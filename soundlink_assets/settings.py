@@ -18,7 +18,6 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
-    PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
@@ -115,18 +114,6 @@ class Settings(BaseSettings):
         default=Path("~/.cache/soundlink_assets"),
         description="Folder where all processes of this machine count the requests of a key.",
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed in and the environment; Dagster itself reads a `.env` file."""
-        return init_settings, env_settings
 
     @field_validator("api_key", mode="before")
     @classmethod

@@ -71,7 +71,7 @@ _FIELDS = (
         kind=Kind.COUNT,
         unit="people",
         minimum=0,
-        description="People whose first play of this track through this smart link was on this day.",
+        description="People whose first play of this track through this smart link was this day.",
     ),
     Column(
         name="returning_listeners",

@@ -27,9 +27,11 @@ class Window:
 
     @property
     def days(self) -> int:
+        """How many report dates it holds."""
         return (self.last - self.first).days + 1
 
     def dates(self) -> Iterator[date]:
+        """Its report dates, oldest first."""
         for offset in range(self.days):
             yield self.first + timedelta(days=offset)
 
