@@ -29,6 +29,7 @@ def demo(
     from soundlink_assets.cli.runs import run_days
     from soundlink_assets.cli.sandboxed import sandbox_settings
     from soundlink_assets.contract.window import Window
+    from soundlink_assets.defs.report import REPORT_FILE
     from soundlink_assets.sandbox import serving
 
     console = Console()
@@ -53,6 +54,7 @@ def demo(
     summary.print_spillover(console, settings.warehouse, window)
     summary.print_checks(console, outcomes)
     console.print(f"\nThe warehouse is the DuckDB file [bold]{settings.warehouse}[/].")
+    console.print(f"The report to look at in a browser is [bold]{DEMO_FOLDER / REPORT_FILE}[/].")
     console.print("Look at it in the Dagster UI: [bold]make dev[/] (on the sandbox, no key needed)")
     if not all(outcome.clean for outcome in outcomes):
         raise typer.Exit(1)
