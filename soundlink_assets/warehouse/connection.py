@@ -1,7 +1,6 @@
 """The one place that opens the warehouse: where it is, its lock, its settings, its errors."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +18,23 @@ from soundlink_assets.warehouse.errors import (
     WarehouseError,
 )
 from soundlink_assets.warehouse.locking import WAIT_SECONDS, Patience, locked
+from soundlink_assets.warehouse.sql import literal
+
+CATALOG = "warehouse"
+"""The name under which the file is attached; no schema of ours has it."""
 
 WRITER_MEMORY = "512MiB"
 """Memory of DuckDB in a write, whatever its size; what needs more goes to disk beside the file."""
 
 WRITER_THREADS = 4
 """Most threads of a write: each holds a row group, and all must fit into `WRITER_MEMORY`."""
+
+ROWS_PER_THREAD = 500_000
+"""Rows that an insert should have for each thread.
+
+Each thread leaves a row group that is not full, and the commit compresses those again: for fewer
+rows, a second thread costs more than it saves.
+"""
 
 _LOG = logging.getLogger(__name__)
 _SHELVES = ("md", "motherduck", "ducklake")
@@ -65,7 +75,7 @@ def connect(
     if not read_only:
         _make_folder(file.parent)
     elif not file.exists():
-        with _translated(file), _open(":memory:", read_only=False) as connection:
+        with _translated(file), _open(None, read_only=True) as connection:
             yield connection
         return
     with (
@@ -86,6 +96,12 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except BaseException:
         _roll_back(connection)
         raise
+
+
+def use_threads_for(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
+    """Limit the threads of a writer to what an insert of that many rows makes use of."""
+    most = max(1, rows // ROWS_PER_THREAD)
+    connection.execute(f"SET threads = least({most:d}, current_setting('threads'))")
 
 
 def count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Any = None) -> int:
@@ -119,25 +135,50 @@ def _open_patiently(
 ) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return _open(str(file), read_only=read_only)
-        except duckdb.IOException as error:
-            if "Could not set lock on file" not in str(error):
+            return _open(file, read_only=read_only)
+        except duckdb.Error as error:
+            reason = _holder(error)
+            if reason is None:
                 raise
-            patience.pause(f"which a process outside the platform holds ({_first_line(error)})")
+            patience.pause(reason)
 
 
-def _open(database: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _holder(error: duckdb.Error) -> str | None:
+    """Who keeps us from opening the file, if that is what the error says."""
+    if "Could not set lock on file" in str(error):
+        return f"which a process outside the platform holds ({_first_line(error)})"
+    if "Unique file handle conflict" in str(error):
+        return "held by another thread of this process"
+    return None
+
+
+def _open(file: Path | None, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """A database in memory, with the file attached under a name of ours.
+
+    Opened directly, its name would be the file's, and `soundlink.campaigns` is ambiguous in a
+    file called soundlink.duckdb.
+    """
     # Without replacement scans, a table that does not exist is an error, never a Python variable.
-    connection = duckdb.connect(
-        database, read_only=read_only, config={"python_enable_replacements": "false"}
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    if not read_only:
-        connection.execute("SET preserve_insertion_order = false")
-        connection.execute("SET memory_limit = $memory", {"memory": WRITER_MEMORY})
-        threads = min(WRITER_THREADS, os.cpu_count() or 1)
-        connection.execute("SET threads = $threads", {"threads": threads})
+    connection = duckdb.connect(config={"python_enable_replacements": "false"})
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        if file is not None:
+            _attach(connection, file, read_only=read_only)
+        if not read_only:
+            connection.execute("SET preserve_insertion_order = false")
+            connection.execute("SET memory_limit = $memory", {"memory": WRITER_MEMORY})
+            connection.execute(f"SET threads = least({WRITER_THREADS}, current_setting('threads'))")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, file: Path, *, read_only: bool) -> None:
+    mode = ", READ_ONLY" if read_only else ""
+    connection.execute("SET temp_directory = $folder", {"folder": f"{file}.tmp"})
+    connection.execute(f"ATTACH {literal(str(file))} AS {CATALOG} (TYPE duckdb{mode})")
+    connection.execute(f"USE {CATALOG}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -220,15 +220,16 @@ class FrameHandler(DbTypeHandler[pl.DataFrame]):
 
 
 class WarehouseIOManager(DbIOManager):
-    """Dagster's database IO manager, which also removes the spool of what it was handed."""
+    """Dagster's database IO manager for what is spooled: written out before the lock, then gone."""
 
     @override
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        try:
+        if not isinstance(obj, Deliveries):
             super().handle_output(context, obj)
-        finally:
-            if isinstance(obj, Deliveries):
-                obj.close()
+            return
+        with obj:
+            obj.files()
+            super().handle_output(context, obj)
 
 
 def build_io_manager(warehouse: str, tables: Sequence[Table], clock: Clock) -> dg.IOManager:

@@ -1,7 +1,7 @@
 """The lock beside the warehouse file: one writer or several readers, freed when a holder dies.
 
 DuckDB lets one process write and refuses everybody else at once; with this lock ours queue.
-See docs/decisions/0003-own-lock.md.
+See docs/decisions/0006-own-lock.md.
 """
 
 import errno

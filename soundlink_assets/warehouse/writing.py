@@ -24,7 +24,7 @@ from soundlink_assets.warehouse.companions import (
     cells_table,
     superseded_table,
 )
-from soundlink_assets.warehouse.connection import count
+from soundlink_assets.warehouse.connection import count, use_threads_for
 from soundlink_assets.warehouse.errors import DoubledRowsError
 from soundlink_assets.warehouse.shaping import ensure_table
 from soundlink_assets.warehouse.spool import ROW_NUMBER
@@ -74,6 +74,7 @@ def replace_cells(
     unchanged = find_unchanged_rows(connection, table, files, days)
     superseded = archive_superseded_rows(connection, table, days, written_at)
     delete_cells(connection, table, days)
+    use_threads_for(connection, sum(deliveries.rows_by_day().values()))
     rows = insert_rows(connection, table, files, stamp)
     refuse_doubled_rows(connection, table, days)
     record_cells(connection, table, days, stamp)

@@ -176,6 +176,13 @@ def hold_with_lock(warehouse: str, held: Any, release: Any) -> None:
         release.wait(PATIENCE)
 
 
+def read_with_lock(warehouse: str, held: Any, release: Any) -> None:
+    """Keep the file open for reading under our lock, as a run does."""
+    with connect(warehouse, read_only=True):
+        held.set()
+        release.wait(60)
+
+
 def event() -> Any:
     """An event that processes share."""
     return _CONTEXT.Event()

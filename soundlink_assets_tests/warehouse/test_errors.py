@@ -157,7 +157,10 @@ def test_a_query_of_a_table_that_is_not_there_says_when_it_will_be(warehouse: st
     assert here == [1]
 
 
-@pytest.mark.parametrize("name", ["a b.duckdb", "it's.duckdb", 'say "x".duckdb', "ä;--x=1.db"])
+@pytest.mark.parametrize(
+    "name",
+    ["a b.duckdb", "it's.duckdb", 'say "x".duckdb', "ä;--x=1.db", "soundlink.duckdb", "temp"],
+)
 def test_any_path_works_and_its_folder_is_made(tmp_path: Path, name: str) -> None:
     warehouse = str(tmp_path / f"folder of {name}" / name)
 

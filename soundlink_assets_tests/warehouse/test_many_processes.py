@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from soundlink_assets_tests.warehouse.processes import (
     hold_with_lock,
     queue,
     read_until,
+    read_with_lock,
     start,
     write_some,
 )
@@ -123,12 +125,30 @@ def test_waiting_is_bounded_and_says_who_holds_the_file(
 
 def test_readers_share_the_file(warehouse: str) -> None:
     write(warehouse, full_cell("a", 1))
+    held, release = event(), event()
+    reader = start(read_with_lock, warehouse, held, release)
+    held.wait(PATIENCE)
 
-    with (
-        connect(warehouse, read_only=True, wait_seconds=0),
-        connect(warehouse, read_only=True, wait_seconds=0) as second,
-    ):
-        assert second.execute(f"SELECT count(*) FROM {NAME}").fetchall() == [(len(COUNTRIES),)]
+    with connect(warehouse, read_only=True, wait_seconds=0) as connection:
+        assert connection.execute(f"SELECT count(*) FROM {NAME}").fetchall() == [(len(COUNTRIES),)]
+    release.set()
+    reader.join(PATIENCE)
+
+
+def test_threads_of_one_process_wait_for_each_other(warehouse: str) -> None:
+    write(warehouse, full_cell("a", 1))
+
+    def work(number: int) -> int:
+        if number % 3 == 0:
+            return write(warehouse, full_cell("a", number + 2)).kept_cells
+        return int(read_frame(warehouse, f"SELECT count(*) FROM {NAME}").item())
+
+    with ThreadPoolExecutor(6) as threads:
+        results = list(threads.map(work, range(12)))
+
+    assert {results[n] for n in range(12) if n % 3} == {len(COUNTRIES)}
+    newest = read_frame(warehouse, f"SELECT DISTINCT streams FROM {NAME}").item()
+    assert newest == max(n + 2 for n in range(12) if n % 3 == 0)
 
 
 def test_a_writer_that_waits_goes_before_readers_that_come_later(tmp_path: Path) -> None:
