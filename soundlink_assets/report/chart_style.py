@@ -1,6 +1,8 @@
 """Colours, type and sizes of all charts; the page's style sheet uses the same colours."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, TypeAlias
 
 import altair as alt
@@ -19,6 +21,8 @@ OPEN_BAND = "#f3ecdd"
 OPEN_OPACITY = 0.45
 
 WIDTH = 800
+MOST_DAY_NAMES = 14
+BAR = alt.RelativeBandSize(0.92)
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
 
 
@@ -76,12 +80,20 @@ def chart_of(dataset: str, **size: Any) -> alt.Chart:
     return alt.Chart(alt.NamedData(name=dataset), **size)
 
 
-def day_axis(**more: Any) -> alt.X:
-    """Days along the bottom, in UTC whatever the machine's time zone."""
+def day_axis(days: Iterable[date]) -> alt.X:
+    """Every day from the first to the last, each with the same room; some are named."""
+    ordered = sorted(set(days))
+    count = (ordered[-1] - ordered[0]).days + 1
+    every = [(ordered[0] + timedelta(days=offset)).isoformat() for offset in range(count)]
+    step = next(step for step in (1, 2, 7, 14, count) if count <= step * MOST_DAY_NAMES)
     return alt.X(
-        "utcyearmonthdate(day):T",
+        "day:O",
         title=None,
-        scale=alt.Scale(type="utc"),
-        axis=alt.Axis(format="%-d %b", grid=False, labelOverlap=True, tickCount=10),
-        **more,
+        scale=alt.Scale(domain=every, padding=0),
+        axis=alt.Axis(
+            values=every[::step],
+            labelExpr="utcFormat(toDate(datum.value), '%-d %b')",
+            labelAngle=0,
+            grid=False,
+        ),
     )

@@ -4,7 +4,6 @@ Each takes rows that are already summed and does no arithmetic except for where 
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import altair as alt
@@ -12,6 +11,7 @@ import polars as pl
 
 from soundlink_assets.report import formats
 from soundlink_assets.report.chart_style import (
+    BAR,
     INK,
     LISTENERS,
     MUTED,
@@ -52,42 +52,36 @@ def spend_and_listeners(days: pl.DataFrame, currency: str | None, title: str = "
         }
         for row in days.sort("report_date").iter_rows(named=True)
     ]
-    band = _open_band()
-    spend = _bars("spend", f"Media spend ({currency})", SPEND)
-    listeners = _bars("listeners", "Listeners", LISTENERS)
+    x = day_axis(days["report_date"])
+    band = _open_band(x)
+    spend = _bars("spend", f"Media spend ({currency})", SPEND, x)
+    listeners = _bars("listeners", "Listeners", LISTENERS, x)
     chart = alt.vconcat(band + spend, band + listeners, spacing=14).resolve_scale(x="shared")
     if title:
         chart = chart.properties(title=title, background="white", padding=12)
     return styled(chart, days=rows, open=_open_days(days))
 
 
-def _bars(field: str, title: str, colour: str) -> Any:
+def _bars(field: str, title: str, colour: str, x: alt.X) -> Any:
     return (
         chart_of("days", width=WIDTH, height=105)
-        .mark_bar(color=colour)
+        .mark_bar(color=colour, width=BAR)
         .encode(
-            x=day_axis(),
+            x=x,
             y=alt.Y(f"{field}:Q", title=title, axis=_AMOUNTS),
             opacity=alt.Opacity("opacity:Q", scale=None),
         )
     )
 
 
-def _open_band() -> Any:
+def _open_band(x: alt.X) -> Any:
     """A band behind the days that may still change; needs the dataset `open`."""
-    return (
-        chart_of("open", width=WIDTH)
-        .mark_rect(color=OPEN_BAND)
-        .encode(x=alt.X("day:T", scale=alt.Scale(type="utc")), x2="until:T")
-    )
+    return chart_of("open", width=WIDTH).mark_rect(color=OPEN_BAND).encode(x=x)
 
 
 def _open_days(days: pl.DataFrame) -> Rows:
-    is_open = days.filter(~pl.col("is_settled"))["report_date"].to_list()
-    return [
-        {"day": first.isoformat(), "until": (last + timedelta(days=1)).isoformat()}
-        for first, last in formats.runs(is_open)
-    ]
+    is_open = days.filter(~pl.col("is_settled"))["report_date"]
+    return [{"day": day.isoformat()} for day in is_open.unique().sort()]
 
 
 def country_costs(countries: pl.DataFrame, campaign_cost: float | None) -> Drawing:
@@ -168,6 +162,7 @@ def spillover_by_day(days: pl.DataFrame) -> Drawing:
     `days`: report_date, promoted_streams, spillover_streams, share (a week's), is_settled; one row
     per day.
     """
+    x = day_axis(days["report_date"])
     kinds = (("promoted_streams", "Promoted track", 0), ("spillover_streams", "Other tracks", 1))
     shares = [
         {"day": row["report_date"].isoformat(), "share": row["share"]}
@@ -186,9 +181,9 @@ def spillover_by_day(days: pl.DataFrame) -> Drawing:
     ]
     bars = (
         chart_of("plays", width=WIDTH, height=130)
-        .mark_bar()
+        .mark_bar(width=BAR)
         .encode(
-            x=day_axis(),
+            x=x,
             y=alt.Y("streams:Q", title="Plays", axis=_AMOUNTS),
             color=alt.Color(
                 "kind:N",
@@ -202,9 +197,9 @@ def spillover_by_day(days: pl.DataFrame) -> Drawing:
     )
     line = (
         chart_of("shares", width=WIDTH, height=70)
-        .mark_line(color=SPILLOVER, strokeWidth=2)
+        .mark_line(color=SPILLOVER, strokeWidth=2, point=alt.OverlayMarkDef(size=10))
         .encode(
-            x=day_axis(),
+            x=x,
             y=alt.Y(
                 "share:Q",
                 title="Other tracks",
@@ -213,7 +208,7 @@ def spillover_by_day(days: pl.DataFrame) -> Drawing:
             ),
         )
     )
-    band = _open_band()
+    band = _open_band(x)
     chart = alt.vconcat(band + bars, band + line, spacing=14).resolve_scale(x="shared")
     return styled(chart, plays=rows, shares=shares, open=_open_days(days))
 
@@ -252,7 +247,6 @@ def playlist_positions(tracks: pl.DataFrame) -> Drawing:
     rows = [
         {
             "day": row["report_date"].isoformat(),
-            "until": (row["report_date"] + timedelta(days=1)).isoformat(),
             "track": row["track_name"],
             "position": row["playlist_position"],
         }
@@ -262,15 +256,9 @@ def playlist_positions(tracks: pl.DataFrame) -> Drawing:
     y = alt.Y("track:N", sort=order, title=None, axis=_name_axis())
     cells = (
         chart_of("positions", width=_POSITIONS, height=alt.Step(_ROW))
-        .mark_rect(height=_ROW - 6)
+        .mark_rect(height=_ROW - 6, width=BAR)
         .encode(
-            x=alt.X(
-                "day:T",
-                title=None,
-                scale=alt.Scale(type="utc"),
-                axis=alt.Axis(format="%-d %b", grid=False, labelOverlap=True, tickCount=8),
-            ),
-            x2="until:T",
+            x=day_axis(tracks["report_date"]),
             y=y,
             color=alt.Color(
                 "position:Q",

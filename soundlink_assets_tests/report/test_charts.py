@@ -1,15 +1,15 @@
 """Every kind of chart is valid Vega-Lite, draws offline, and shows what it was given."""
 
+import re
 import struct
 import zlib
 from collections.abc import Callable
-from datetime import timedelta
 
 import polars as pl
 import pytest
 
 from soundlink_assets.report import charts
-from soundlink_assets.report.chart_style import Drawing
+from soundlink_assets.report.chart_style import Drawing, day_axis
 from soundlink_assets.report.figures import top_tracks
 from soundlink_assets.report.preview import preview_png
 from soundlink_assets.report.rendering import png, svg
@@ -83,9 +83,21 @@ def test_names_are_escaped_in_the_drawing() -> None:
 def test_open_days_are_paler_and_on_a_band() -> None:
     data = charts.spend_and_listeners(DAYS, "USD").datasets
     assert [row["opacity"] < 1 for row in data["days"]] == [False, False, True]
-    assert data["open"] == [
-        {"day": day(2).isoformat(), "until": (day(2) + timedelta(days=1)).isoformat()}
-    ]
+    assert data["open"] == [{"day": day(2).isoformat()}]
+
+
+def test_days_without_rows_keep_their_room() -> None:
+    gap = DAYS.filter(pl.col("report_date") != day(1))
+    spec = charts.spend_and_listeners(gap, "USD").spec(validate=True)
+    domains = re.findall(r"'domain': (\[[^]]*\])", str(spec["vconcat"]))
+    assert set(domains) == {str([day(offset).isoformat() for offset in range(3)])}
+
+
+@pytest.mark.parametrize("count", [1, 14, 15, 90, 400])
+def test_a_readable_number_of_days_is_named(count: int) -> None:
+    named = day_axis([day(0), day(count - 1)])["axis"]["values"]
+    assert 1 <= len(named) <= 14
+    assert named[0] == day(0).isoformat()
 
 
 def test_a_country_without_listeners_has_no_dot_but_an_interval() -> None:
