@@ -34,7 +34,7 @@ dev: $(VENV)/.run ## the Dagster UI on the synthetic API, no key needed (with a 
 	@$(BIN)/soundlink-assets dev --sandbox
 
 test: $(VENV)/.dev ## all tests
-	@$(BIN)/python -m pytest -n $(JOBS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(VENV)/.dev ## lint, format, types, import rules, dead code
 	@$(BIN)/ruff check .
