@@ -1,7 +1,7 @@
 """`soundlink-assets doctor`: one screen on whether everything is as it should be."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,23 +46,21 @@ def examine(environment: dict[str, str], now: datetime) -> "list[Finding]":
     from soundlink_assets.cli.probe_history import probe_history, probe_home
     from soundlink_assets.cli.probe_provider import campaign_count, probe_provider
     from soundlink_assets.cli.probe_settings import probe_settings, usable_settings
-    from soundlink_assets.cli.probe_warehouse import probe_warehouse, stored_days
+    from soundlink_assets.cli.probe_warehouse import probe_warehouse
 
     settings, wrong = usable_settings()
     home = default_home()
     provider = probed("provider", lambda: probe_provider(settings, now))
     campaigns = campaign_count(provider)
     warehouse = probed("warehouse", lambda: probe_warehouse(settings))
-    stored: set[date] | None = None
-    if any("newest_day" in finding.facts for finding in warehouse):
-        stored = stored_days(settings.warehouse)
+    opens = all(finding.verdict == "ok" for finding in warehouse)
     return [
         *probed("settings", lambda: probe_settings(settings, wrong, environment)),
         *provider,
         *probed("cost", lambda: probe_cost(settings, campaigns, now)),
         *warehouse,
         *probed("DAGSTER_HOME", lambda: probe_home(home, environment)),
-        *probed("history", lambda: probe_history(settings, home, now, stored)),
+        *probed("history", lambda: probe_history(settings, home, now, warehouse_opens=opens)),
         *probed("versions", _versions),
     ]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EVER = 100_000
 """More days than the provider has existed."""
 
-SHOWN_WINDOWS = 5
+SHOWN_RANGES = 5
 
 
 def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -47,39 +47,47 @@ def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def probe_history(
-    settings: Settings, home: Path, now: datetime, stored: set[date] | None
+    settings: Settings, home: Path, now: datetime, *, warehouse_opens: bool
 ) -> Iterator[Finding]:
-    """The days by their state, failed runs, the daemon, and what is switched on.
-
-    `stored` are the days in the warehouse; None if they are not known.
-    """
+    """The days by their state, failed runs, the daemon, and what is switched on."""
     from soundlink_assets.cli.home import open_history
 
     if not (home / "dagster.yaml").exists():
         return
     with open_history(home) as instance:
-        yield from _days(settings, instance, now, stored)
+        history = _history(settings, instance, now)
+        if history.first_days:
+            yield _states(history, now)
+            yield from _failing(history, now, settings.refresh_hours)
+            if warehouse_opens:
+                yield from _lost(history, settings.warehouse)
+        else:
+            advice = "`soundlink-assets backfill FIRST LAST`, or `dev`, which goes on by itself."
+            yield warning("days", "none was fetched yet", advice)
         yield from _daemon(instance, now)
 
 
-def _days(
-    settings: Settings, instance: "DagsterInstance", now: datetime, stored: set[date] | None
-) -> Iterator[Finding]:
+def _history(settings: Settings, instance: "DagsterInstance", now: datetime) -> "History":
     from soundlink_assets.defs.automation import rhythm_of
     from soundlink_assets.defs.catalogue import asset_key
     from soundlink_assets.defs.records import history_of
 
     rhythm = replace(rhythm_of(settings), catch_up_days=EVER)
     keys = {export.name: asset_key(export.table) for export in EXPORTS}
-    history = history_of(instance, keys, now, rhythm)
-    if not history.first_days:
-        advice = "`soundlink-assets backfill FIRST LAST`, or `dev`, which goes on by itself."
-        yield warning("days", "none was fetched yet", advice)
-        return
-    yield _states(history, now)
-    yield from _failing(history, now, settings.refresh_hours)
+    return history_of(instance, keys, now, rhythm)
+
+
+def _lost(history: "History", warehouse: str) -> Iterator[Finding]:
+    """The days that were fetched and are not in the warehouse: perhaps it is another one."""
+    from soundlink_assets.cli.probe_warehouse import first_asked_day, stored_days
+    from soundlink_assets.warehouse.connection import warehouse_file
+
     fetched = set.intersection(*(set(days) for days in history.fetches.values()))
-    lost = [] if stored is None else sorted(fetched - stored)
+    stored: set[date] = set()
+    first: date | None = date.min
+    if warehouse_file(warehouse).exists():
+        stored, first = stored_days(warehouse), first_asked_day(warehouse)
+    lost = sorted(day for day in fetched - stored if first is not None and day >= first)
     if lost:
         yield broken(
             "days",
@@ -201,8 +209,13 @@ def _switched_off(instance: "DagsterInstance") -> Iterator[Finding]:
 
 
 def _windows(days: list[date]) -> str:
-    from soundlink_assets.defs.revision_window import consecutive
-
-    windows = [str(w.first) if w.days == 1 else str(w) for w in consecutive(days)]
-    more = f" and {len(windows) - SHOWN_WINDOWS} more" if len(windows) > SHOWN_WINDOWS else ""
-    return ", ".join(windows[-SHOWN_WINDOWS:]) + more
+    """The days as ranges, the newest ones if there are many."""
+    ranges: list[list[date]] = []
+    for day in days:
+        if ranges and day - ranges[-1][-1] == timedelta(days=1):
+            ranges[-1][-1] = day
+        else:
+            ranges.append([day, day])
+    shown = [str(first) if first == last else f"{first}..{last}" for first, last in ranges]
+    more = f" and {len(shown) - SHOWN_RANGES} more" if len(shown) > SHOWN_RANGES else ""
+    return ", ".join(shown[-SHOWN_RANGES:]) + more

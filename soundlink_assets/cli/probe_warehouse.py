@@ -55,11 +55,30 @@ def stored_days(warehouse: str) -> set[date]:
     from soundlink_assets.warehouse.reading import load_cells
 
     with connect(warehouse, read_only=True, wait_seconds=PATIENCE_SECONDS) as connection:
-        days = [
-            set(load_cells(connection, export.table)[_day_of(export.table.day_column)].to_list())
-            for export in EXPORTS
-        ]
-    return set.intersection(*days)
+        return set.intersection(
+            *(
+                set(load_cells(connection, export.table)[export.rows.day_column].to_list())
+                for export in EXPORTS
+                if export.rows.day_column
+            )
+        )
+
+
+def first_asked_day(warehouse: str) -> date | None:
+    """The first day for which a campaign was asked; None if there is no campaign.
+
+    Before the oldest campaign was made there was nobody to ask.
+    """
+    from soundlink_assets.contract.campaigns import CAMPAIGNS
+    from soundlink_assets.warehouse.connection import connect
+    from soundlink_assets.warehouse.reading import load_table
+
+    with connect(warehouse, read_only=True, wait_seconds=PATIENCE_SECONDS) as connection:
+        created_at = load_table(connection, CAMPAIGNS)["created_at"].to_list()
+    known = [moment.date() for moment in created_at if moment is not None]
+    if len(known) < len(created_at):
+        return date.min
+    return min(known, default=None)
 
 
 def _held(warehouse: str) -> str | None:
@@ -84,9 +103,3 @@ def _room(folder: Path) -> Iterator[Finding]:
 
 def _nearest_folder(file: Path) -> Path:
     return next(parent for parent in file.parents if parent.is_dir())
-
-
-def _day_of(day_column: str | None) -> str:
-    if day_column is None:
-        raise ValueError("an export table has a day column")
-    return day_column
