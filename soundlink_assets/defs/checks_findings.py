@@ -51,18 +51,20 @@ def rows_by_day(rows: "pl.DataFrame", days: Sequence[date]) -> dict[date, int]:
 
 
 def over_days(whole: Verdict, days: Mapping[date, Verdict]) -> Verdict:
-    """The verdict on a run over several days: it also says which days are not good."""
+    """The verdict on a run over several days: it also says which days failed."""
     failed = [day for day, verdict in sorted(days.items()) if not verdict.passed]
     description = whole.description
-    if failed and len(days) > 1:
-        description += f" Not good: {named(failed)} ({len(failed)} of {len(days)} days)."
+    if len(days) > 1 and len(failed) == len(days):
+        description += f" Failed on all {len(days)} days."
+    elif failed and len(days) > 1:
+        description += f" Failed on {len(failed)} of {len(days)} days: {named(failed)}."
     return Verdict(
         passed=whole.passed,
         severity=whole.severity,
         description=description,
         metadata={
             **whole.metadata,
-            "days": len(days),
+            "days": f"{min(days)} to {max(days)}" if days else "none",
             "days_failed": len(failed),
             **({"failed_days": table_of(_day_records(failed, days))} if failed else {}),
         },
@@ -93,20 +95,36 @@ def _verdict(findings: "pl.DataFrame", rows: int, key: Sequence[str], unit: str)
     metadata: dict[str, Any] = {
         "rows": rows,
         "violating_rows": violating,
-        "violating_share": share,
+        "violating_share": short(share),
         "far_off_rows": far_off,
     }
     largest = _largest_difference(findings)
     if largest is not None:
-        metadata["largest_difference"] = largest
+        metadata["largest_difference"] = short(largest)
     metadata["offenders"] = offenders(findings)
-    shown = f"{violating:,} of {rows:,} {unit} ({percent(share)})"
+    breaks = "breaks" if violating == 1 else "break"
+    said = f"{violating:,} of {rows:,} {unit} ({percent(share)}) {breaks} the rule"
+    if 0 < far_off < violating:
+        said += f", {far_off:,} by far"
     return Verdict(
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR if far_off else dg.AssetCheckSeverity.WARN,
-        description=f"{shown} break the rule{f', {far_off:,} by far' if far_off else ''}.",
+        description=f"{said}. {_example(findings.row(0, named=True))}",
         metadata=metadata,
     )
+
+
+def _example(finding: Mapping[str, Any]) -> str:
+    """The worst finding as a sentence."""
+    place = [finding.get(name) for name in ("campaign_name", "country_code", "report_date")]
+    where = ", ".join(str(part) for part in place if part is not None)
+    found, expected = finding.get("published", finding.get("found")), finding.get("expected")
+    due = f", expected {_said(expected)}" if expected is not None else ""
+    return f"For example {where}: {finding['field']} is {_said(found)}{due}."
+
+
+def _said(value: object) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 def _largest_difference(findings: "pl.DataFrame") -> float | None:
@@ -129,11 +147,19 @@ def table_of(records: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
-    """Values that a table of Dagster can hold."""
-    return {
-        name: value if value is None or isinstance(value, (str, int, float)) else str(value)
-        for name, value in row.items()
-    }
+    """Values that a table of Dagster can hold, and a reader can take in."""
+    plain: dict[str, str | int | float | bool | None] = {}
+    for name, value in row.items():
+        if isinstance(value, float):
+            plain[name] = short(value)
+        else:
+            plain[name] = value if isinstance(value, str | int | None) else str(value)
+    return plain
+
+
+def short(value: float) -> float:
+    """Six digits that count: what a division leaves behind them helps nobody."""
+    return float(f"{value:.6g}")
 
 
 def percent(share: float) -> str:

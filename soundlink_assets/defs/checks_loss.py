@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from soundlink_assets.contract.export import Export
-from soundlink_assets.defs.checks_findings import offenders, over_days, percent
+from soundlink_assets.defs.checks_findings import offenders, over_days, percent, short
 from soundlink_assets.defs.checks_verdicts import Verdict, Verdicts
 
 if TYPE_CHECKING:
@@ -123,11 +123,11 @@ def _verdict(lines: "pl.DataFrame") -> Verdict:
     metadata: dict[str, Any] = {
         "rows_before": before,
         "rows_lost": lost,
-        "rows_lost_share": rows_share,
+        "rows_lost_share": short(rows_share),
         "cells_emptied": emptied,
     }
     if spend:
-        metadata["spend_lost_share"] = spend_share
+        metadata["spend_lost_share"] = short(spend_share)
     if less.is_empty():
         said = "Nothing vanished" if before else "Delivered for the first time"
         return Verdict(passed=True, description=f"{said}.", metadata=metadata)

@@ -25,8 +25,8 @@ from soundlink_assets.warehouse.companions import cells_table
 if TYPE_CHECKING:
     import polars as pl
 
-CONSTANTS = ("provider", "account_id")
-"""Key columns that hardly ever differ: they stand last in the list of offenders."""
+FIRST_SHOWN = ("report_date", "campaign_name", "country_code")
+"""What a reader looks for in the list of offenders; the rest of the key stands at its end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,19 +69,14 @@ def export_checks(
     )
 
 
-def shown_key(export: Export) -> tuple[str, ...]:
-    """The key of a row, with the campaign's name, in the order that a reader looks for."""
-    key = [name for name in export.rows.key if name not in CONSTANTS]
-    return (*key, "campaign_name", *CONSTANTS)
-
-
 def _judge_rule(rule: Rule, stored: StoredExport, days: Sequence[date]) -> Verdicts:
     from soundlink_assets.contract.evaluation import FINDINGS, violations
 
-    shown = shown_key(stored.export)
-    found = violations(stored.rows, rule, shown)
-    in_order = found.select("report_date", *FINDINGS, *shown[1:])
-    return verdicts_of(in_order, rows_by_day(stored.rows, days), stored.export.rows.key)
+    key = stored.export.rows.key
+    rest = [name for name in reversed(key) if name not in FIRST_SHOWN]
+    found = violations(stored.rows, rule, [*FIRST_SHOWN, *rest])
+    shown = found.select(*FIRST_SHOWN, *FINDINGS, *rest)
+    return verdicts_of(shown, rows_by_day(stored.rows, days), key)
 
 
 def _judge_loss(stored: StoredExport, days: Sequence[date]) -> Verdicts:

@@ -15,6 +15,7 @@ from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.contract.window import Window
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.defs.catalogue import asset_key
+from soundlink_assets.defs.freshness import check_keys as freshness_checks
 from soundlink_assets.metrics.tables import DAILY_TABLES
 from soundlink_assets.sandbox import Fault, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import Settings, load_settings
@@ -79,8 +80,13 @@ class Platform:
     def run(self, tags: Mapping[str, str] | None = None) -> Checked:
         """The main job's exports and daily tables, over `DAYS` unless `tags` say otherwise."""
         tables = [CAMPAIGNS, *(export.table for export in EXPORTS), *DAILY_TABLES]
+        assets = {asset_key(table) for table in tables}
+        checks = self.definitions.resolve_asset_graph().asset_check_keys
         job = self.definitions.resolve_job_def("daily_exports").get_subset(
-            asset_selection={asset_key(table) for table in tables}
+            asset_selection=assets,
+            asset_check_selection={
+                key for key in checks - set(freshness_checks(assets)) if key.asset_key in assets
+            },
         )
         return self._run(job, tags or over(DAYS))
 

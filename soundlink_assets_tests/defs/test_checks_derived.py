@@ -22,8 +22,6 @@ from soundlink_assets_tests.defs.checked_runs import (
     table,
 )
 
-pytestmark = pytest.mark.xdist_group("checks_derived")
-
 DAY_KEYS = [day.isoformat() for day in DAYS.dates()]
 FIRST, SECOND, THIRD = DAY_KEYS
 

@@ -23,8 +23,6 @@ from soundlink_assets_tests.defs.checked_runs import (
     table,
 )
 
-pytestmark = pytest.mark.xdist_group("checks_door")
-
 COUNTRY = CAMPAIGN_COUNTRY_DAILY
 ASSET = "soundlink/campaign_country_daily"
 OTHER_ASSET = "soundlink/campaign_engagement_daily"
