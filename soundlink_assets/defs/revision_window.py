@@ -24,8 +24,8 @@ LATE_RETRY = timedelta(days=1)
 PAUSES_AFTER_FAILURES = (timedelta(0), timedelta(minutes=10), timedelta(hours=1))
 """How long a day rests after the first, second and third failed run within a refresh interval."""
 
-LONGEST_WAIT = timedelta(hours=3)
-"""No day waits longer than this, nor than half a refresh interval, to go in one run with others."""
+LONGEST_WAIT_OF_MISSING = timedelta(hours=3)
+"""A day that was never fetched waits no longer than this to go in one run with others."""
 
 FORECASTS = 24
 """How many future moments are looked at to say when the next run comes."""
@@ -93,12 +93,13 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a day of an export is to be fetched (again), and why."""
+    """When a day of an export is to be fetched (again), and why; `missing` if it never was."""
 
     export: str
     day: date
     at: datetime
     reason: Reason
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +169,13 @@ def _due(now: datetime, rhythm: Rhythm, history: History, export: str, day: date
     fetch = history.fetches[export].get(day)
     closed_at = _midnight(day + timedelta(days=1))
     if now < settles_at(day):
-        at = fetch.fetched_at + rhythm.refresh_every if fetch else closed_at
-        return Due(export, day, at, Reason.REFRESH)
+        if fetch is None:
+            return Due(export, day, closed_at, Reason.REFRESH, missing=True)
+        return Due(export, day, fetch.fetched_at + rhythm.refresh_every, Reason.REFRESH)
     if fetch is None:
-        missing = day > history.first_days.get(export, date.max)
-        return Due(export, day, closed_at, Reason.CATCH_UP) if missing else None
+        was_expected = day > history.first_days.get(export, date.max)
+        due = Due(export, day, closed_at, Reason.CATCH_UP, missing=True)
+        return due if was_expected else None
     if fetch.is_settled:
         return None
     was_late = fetch.fetched_at >= settled_whatever_the_batch_at(day)
@@ -195,22 +198,35 @@ def _rested_at(
 
 
 def _ready(now: datetime, rhythm: Rhythm, dues: Sequence[Due]) -> list[Due]:
-    """The dues to request at `now`: all, or none while it pays to wait.
+    """What to request at `now` of what is due.
 
     A request costs the same for one day as for ninety. So days wait for others that come due soon,
-    and for the day that closes at midnight, but none waits for longer than `_patience`.
+    and for the day that closes at midnight: half an interval at most, a missing day less. What goes
+    takes along what is due beside it.
     """
     ready = [due for due in dues if due.at <= now]
-    patience = _patience(rhythm)
-    company = (_next_midnight(now), *(due.at for due in dues))
-    company_comes = any(now < moment <= now + patience for moment in company)
-    if ready and company_comes and now - min(due.at for due in ready) < patience:
-        return []
-    return ready
+    coming = [_next_midnight(now), *(due.at for due in dues if due.at > now)]
+    going: set[tuple[str, date]] = set()
+    for missing, patience in _patience(rhythm).items():
+        alike = [due for due in ready if due.missing == missing]
+        company_comes = any(now < moment <= now + patience for moment in coming)
+        has_time = all(now - due.at < patience for due in alike)
+        if not (company_comes and has_time):
+            going |= {(due.export, due.day) for due in alike}
+    beside = {
+        (export, day)
+        for export in {due.export for due in ready}
+        for window in consecutive(due.day for due in ready if due.export == export)
+        if any((export, day) in going for day in window.dates())
+        for day in window.dates()
+    }
+    return [due for due in ready if (due.export, due.day) in beside]
 
 
-def _patience(rhythm: Rhythm) -> timedelta:
-    return min(rhythm.refresh_every / 2, LONGEST_WAIT)
+def _patience(rhythm: Rhythm) -> dict[bool, timedelta]:
+    """How long a day waits for others: if it is missing, and if it is not."""
+    half = rhythm.refresh_every / 2
+    return {True: min(half, LONGEST_WAIT_OF_MISSING), False: half}
 
 
 def _runs(dues: Iterable[Due]) -> tuple[PlannedRun, ...]:
@@ -278,9 +294,9 @@ def _next_run_at(
     """The first moment at which the same history leads to a run; None if none is foreseen."""
     patience = _patience(rhythm)
     midnight = _next_midnight(now)
-    moments = {midnight, midnight + patience}
+    moments = {midnight, midnight + patience[True]}
     for due in dues:
-        moments |= {due.at, due.at + patience}
+        moments |= {due.at, due.at + patience[due.missing]}
     later = sorted(moment for moment in moments if moment > now)
     for moment in islice(later, FORECASTS):
         if _ready(moment, rhythm, list(dues_of(moment, rhythm, history))):

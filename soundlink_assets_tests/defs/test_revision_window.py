@@ -245,7 +245,7 @@ def test_a_failed_run_is_tried_again_at_once_then_after_growing_pauses() -> None
 
 
 def test_a_failed_run_says_nothing_of_other_days() -> None:
-    failures = (Failure(Scope(BOTH, Window(ago(7), ago(6))), NOW),) * 2
+    failures = (Failure(Scope(BOTH, Window(ago(7), ago(6))), NOW),) * 2  # due in ten minutes
 
     assert requested(decide(NOW, RHYTHM, history({}, failures=failures))) == [
         ("2026-05-15", "2026-05-19", "refresh")
@@ -291,13 +291,38 @@ def test_at_midnight_the_new_day_goes_alone_if_the_others_are_fresh() -> None:
     ]
 
 
-def test_no_day_waits_for_company_longer_than_three_hours() -> None:
+def test_a_missing_day_waits_for_company_no_longer_than_three_hours() -> None:
     rhythm = replace(RHYTHM, refresh_every=24 * HOUR)
-    overdue = {ago(n): Fetch(NOW - 27 * HOUR, is_settled=False) for n in range(2, 8)}
-    fetches = overdue | {ago(1): Fetch(NOW - 22 * HOUR, is_settled=False)}
+    three = datetime(2026, 5, 20, 3, tzinfo=UTC)
+    due_half_past_two = Fetch(three - 24.5 * HOUR, is_settled=False)
+    due_at_five = Fetch(three - 22 * HOUR, is_settled=False)
+    fetches = {ago(n): due_half_past_two if n < 5 else due_at_five for n in range(2, 8)}
+
+    before = decide(three - timedelta(seconds=1), rhythm, history(fetches))
+
+    assert before.runs == ()
+    assert requested(decide(three, rhythm, history(fetches))) == [
+        ("2026-05-16", "2026-05-19", "refresh")
+    ]
+
+
+def test_a_day_that_was_fetched_waits_for_company_no_longer_than_half_an_interval() -> None:
+    def asked(overdue: timedelta) -> list[tuple[str, str, str]]:
+        fetches = {ago(n): Fetch(NOW - 6 * HOUR - overdue, is_settled=False) for n in range(3, 8)}
+        fetches |= {ago(n): Fetch(NOW - 5 * HOUR, is_settled=False) for n in range(1, 3)}
+        return requested(decide(NOW, RHYTHM, history(fetches)))
+
+    assert asked(2 * HOUR) == []
+    assert asked(3 * HOUR) == [("2026-05-13", "2026-05-17", "refresh")]
+
+
+def test_what_is_due_beside_a_missing_day_goes_along_at_once() -> None:
+    rhythm = replace(RHYTHM, refresh_every=20 * HOUR)
+    fetches = {ago(n): Fetch(NOW - 21 * HOUR, is_settled=False) for n in (1, 2, 4, 5, 7)}
+    fetches[ago(6)] = Fetch(NOW - 15 * HOUR, is_settled=False)
 
     assert requested(decide(NOW, rhythm, history(fetches))) == [
-        ("2026-05-13", "2026-05-18", "refresh")
+        ("2026-05-15", "2026-05-19", "refresh")
     ]
 
 
@@ -459,8 +484,12 @@ def test_whatever_is_due_is_requested_within_half_an_interval(
     situation: tuple[datetime, Rhythm, History],
 ) -> None:
     now, rhythm, past = situation
-    due = {(d.export, d.day) for d in dues_of(now, rhythm, past) if d.at <= now}
-    later = now + min(rhythm.refresh_every / 2, 3 * HOUR)
+    later = now + rhythm.refresh_every / 2
+    due = {
+        (d.export, d.day)
+        for d in dues_of(now, rhythm, past)
+        if d.at <= now and not now < settles_at(d.day) <= later
+    }
 
     asked = set(days_of(decide(later, rhythm, past)))
 
