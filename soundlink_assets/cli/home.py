@@ -20,6 +20,8 @@ telemetry:
 run_monitoring:
   enabled: true
   poll_interval_seconds: 60
+  # What is left of a run whose whole machine went away; the sensor itself waits two hours for it.
+  max_runtime_seconds: 172800
 
 # One slow sensor or schedule does not hold up the others.
 sensors:
