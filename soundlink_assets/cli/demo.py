@@ -25,6 +25,7 @@ def demo(
     from rich.console import Console
 
     from soundlink_assets.cli import summary
+    from soundlink_assets.cli.agreement import differing_rows
     from soundlink_assets.cli.home import open_history, prepare_home
     from soundlink_assets.cli.runs import run_days
     from soundlink_assets.cli.sandboxed import sandbox_settings
@@ -53,8 +54,10 @@ def demo(
     summary.print_countries(console, settings.warehouse, window)
     summary.print_spillover(console, settings.warehouse, window)
     summary.print_checks(console, outcomes)
+    compared, different = differing_rows(settings.warehouse, window)
+    summary.print_agreement(console, compared, different)
     console.print(f"\nThe warehouse is the DuckDB file [bold]{settings.warehouse}[/].")
     console.print(f"The report to look at in a browser is [bold]{DEMO_FOLDER / REPORT_FILE}[/].")
     console.print("Look at it in the Dagster UI: [bold]make dev[/] (on the sandbox, no key needed)")
-    if not all(outcome.clean for outcome in outcomes):
+    if different or not all(outcome.clean for outcome in outcomes):
         raise typer.Exit(1)

@@ -117,12 +117,20 @@ def print_checks(console: "Console", outcomes: "Sequence[RunOutcome]") -> None:
         for error in outcome.errors:
             console.print(f"[red]run failed[/] {outcome.window}: {error}")
     failed = [check for outcome in outcomes for check in outcome.failed_checks]
-    if not failed:
+    if not failed and all(outcome.succeeded for outcome in outcomes):
         console.print("\n[green]All asset checks passed.[/]")
         return
     console.print(f"\n[bold]{len(failed)} checks did not pass[/]")
     for check in failed:
         console.print(f"  {check.severity}  {check.asset}  {check.check}: {check.description}")
+
+
+def print_agreement(console: "Console", compared: int, different: int) -> None:
+    """Whether the derived tables equal an independent computation in SQL."""
+    if different:
+        console.print(f"[red]{different} of {compared:,} derived rows differ from SQL.[/]")
+    else:
+        console.print(f"[green]All {compared:,} rows of both tables equal SQL over the exports.[/]")
 
 
 def _read(
