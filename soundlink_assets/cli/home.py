@@ -23,6 +23,10 @@ run_monitoring:
   # What is left of a run whose whole machine went away; the sensor itself waits two hours for it.
   max_runtime_seconds: 172800
 
+# The client says in the log of a run when it waits for the request budget or tries again.
+python_logs:
+  managed_python_loggers: [soundlink_assets.api]
+
 # One slow sensor or schedule does not hold up the others.
 sensors:
   use_threads: true

@@ -11,7 +11,8 @@ from dotenv import dotenv_values
 from typer.testing import CliRunner
 
 from soundlink_assets.cli import app
-from soundlink_assets.cli.init import GITIGNORE, WORKSPACE_YAML, env_file
+from soundlink_assets.cli.home import WORKSPACE_YAML
+from soundlink_assets.cli.init import GITIGNORE, env_file
 from soundlink_assets.settings import Settings, load_settings, unknown_variables, variable_of
 from soundlink_assets_tests.cli.commands import environment
 
