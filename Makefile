@@ -36,9 +36,10 @@ dev: $(VENV)/.run ## the Dagster UI on the synthetic API, no key needed (with a 
 test: $(VENV)/.dev ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-check: $(VENV)/.dev ## lint, format, types, import rules, dead code
+check: $(VENV)/.dev ## lint, format, types, import rules, dead code, links of the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python tools/check_docs
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/vulture
 	@$(BIN)/mypy
