@@ -126,7 +126,7 @@ def _failures(
 
 def scopes_of(run: dg.DagsterRun, assets: Mapping[str, dg.AssetKey]) -> Iterator[Scope]:
     """What a run fetches, whoever requested it; nothing if it fetches no export's days."""
-    if run.asset_selection is not None:
+    if run.asset_selection:
         exports = frozenset(name for name, key in assets.items() if key in run.asset_selection)
     else:
         exports = frozenset(assets) if run.job_name == JOB_NAME else frozenset()
