@@ -28,7 +28,7 @@ def demo(
     from soundlink_assets.cli.agreement import differing_rows
     from soundlink_assets.cli.home import open_history, prepare_home
     from soundlink_assets.cli.runs import run_days
-    from soundlink_assets.cli.sandboxed import sandbox_settings
+    from soundlink_assets.cli.sandboxed import lasting_world, sandbox_settings
     from soundlink_assets.contract.window import Window
     from soundlink_assets.defs.report import REPORT_FILE
     from soundlink_assets.sandbox import serving
@@ -38,7 +38,7 @@ def demo(
     window = Window(yesterday - timedelta(days=days - 1), yesterday)
     home = prepare_home(DEMO_FOLDER / "dagster_home")
     with (
-        serving() as sandbox,
+        serving(lasting_world(DEMO_FOLDER, yesterday)) as sandbox,
         open_history(home) as instance,
         console.status("starting") as status,
     ):

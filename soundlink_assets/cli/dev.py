@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -72,10 +73,10 @@ def _check_settings() -> None:
 
 @contextmanager
 def _sandbox_environment() -> Iterator[dict[str, str]]:
-    from soundlink_assets.cli.sandboxed import environment_of, sandbox_settings
+    from soundlink_assets.cli.sandboxed import environment_of, lasting_world, sandbox_settings
     from soundlink_assets.sandbox import serving
 
-    with serving() as api:
+    with serving(lasting_world(DEMO_FOLDER, datetime.now(UTC).date())) as api:
         folder = DEMO_FOLDER.absolute()
         yield environment_of(sandbox_settings(api.base_url, api.api_key, folder))
 

@@ -1,11 +1,31 @@
 """Settings that point the platform at a sandbox instead of the provider."""
 
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soundlink_assets.settings import AuthStyle, Settings, load_settings
 
+if TYPE_CHECKING:
+    from soundlink_assets.sandbox import SandboxConfig
+
 UNLIMITED = 100_000
 """A request budget that a local sandbox never reaches."""
+
+
+def lasting_world(folder: Path, today: date) -> "SandboxConfig":
+    """The sandbox whose world `folder` was begun with.
+
+    The world is laid out around an anchor. Kept beside the data, it stays the same world in later
+    months, so that the warehouse and the sandbox never contradict each other.
+    """
+    from soundlink_assets.sandbox import SandboxConfig
+
+    anchor = folder / "anchor.txt"
+    if not anchor.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        anchor.write_text(f"{today.replace(day=1)}\n", encoding="utf-8")
+    return SandboxConfig(anchor=date.fromisoformat(anchor.read_text(encoding="utf-8").strip()))
 
 
 def sandbox_settings(base_url: str, api_key: str, folder: Path) -> Settings:

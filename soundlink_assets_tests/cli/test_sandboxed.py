@@ -1,0 +1,19 @@
+"""The sandbox of `demo` and `dev --sandbox` stays one world."""
+
+from datetime import date
+from pathlib import Path
+
+from soundlink_assets.cli.sandboxed import lasting_world
+
+
+def test_a_folder_keeps_its_world_in_later_months(tmp_path: Path) -> None:
+    begun = lasting_world(tmp_path, date(2026, 11, 30))
+
+    assert begun.anchor == date(2026, 11, 1)
+    assert lasting_world(tmp_path, date(2026, 12, 1)) == begun
+
+
+def test_another_folder_begins_a_world_of_its_own(tmp_path: Path) -> None:
+    lasting_world(tmp_path / "first", date(2026, 11, 30))
+
+    assert lasting_world(tmp_path / "second", date(2027, 1, 5)).anchor == date(2027, 1, 1)
