@@ -22,6 +22,9 @@ def probe_warehouse(settings: Settings) -> Iterator[Finding]:
 
     file = warehouse_file(settings.warehouse)
     folder = _nearest_folder(file)
+    if not folder.is_dir():
+        yield broken("warehouse", f"{folder} is a file, not a folder", "Set SOUNDLINK_WAREHOUSE.")
+        return
     yield from _room(folder)
     if not file.exists():
         with tempfile.TemporaryFile(dir=folder):
@@ -102,4 +105,5 @@ def _room(folder: Path) -> Iterator[Finding]:
 
 
 def _nearest_folder(file: Path) -> Path:
-    return next(parent for parent in file.parents if parent.is_dir())
+    """The folder of the file, or what there is of the path to it."""
+    return next(parent for parent in file.parents if parent.exists())
