@@ -224,6 +224,14 @@ def test_days_of_a_run_that_has_not_ended_are_left_out(
     assert reason.startswith("2026-05-19, the newest day, is in a run that is queued or running.")
 
 
+def test_a_run_of_the_whole_job_that_names_no_assets_counts_for_every_export(
+    remembered: Remembered,
+) -> None:
+    remembered.run(dg.DagsterRunStatus.STARTED, LAST_SEVEN, NOW, frozenset())
+
+    assert remembered.tick()[0] == []
+
+
 def test_a_backfill_run_of_some_assets_counts_only_for_the_exports_it_fetches(
     remembered: Remembered,
 ) -> None:
