@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from soundlink_assets.contract import CAMPAIGN_ENGAGEMENT_DAILY
+from soundlink_assets.contract.schemas import polars_schema
 from soundlink_assets.contract.window import Window
+from soundlink_assets.warehouse.companions import cells_table
 from soundlink_assets.warehouse.connection import connect
 from soundlink_assets.warehouse.errors import DoubledRowsError
 from soundlink_assets.warehouse.reading import load_cells, load_table, read_frame
@@ -48,6 +50,18 @@ def test_a_delivery_is_stored_with_its_types_and_stamps(warehouse: str) -> None:
         hour(1),
         "first",
     )
+
+
+def test_what_is_loaded_has_the_types_of_the_description_and_times_in_utc(warehouse: str) -> None:
+    for _ in range(2):
+        with connect(warehouse, read_only=True) as connection:
+            assert load_table(connection, TABLE).schema == polars_schema(TABLE)
+            ledger = load_cells(connection, TABLE)
+            assert ledger.schema == polars_schema(cells_table(TABLE))
+        write(warehouse, deliveries(ONE_DAY, {"a": {(DAY, "US"): 5}}))
+
+    text = read_frame(warehouse, f"SELECT exported_at::VARCHAR FROM {NAME}").item()
+    assert text == "2026-05-20 12:00:00+00"
 
 
 def test_a_delivery_replaces_its_campaign_and_its_days_only(warehouse: str) -> None:
