@@ -47,9 +47,13 @@ def backfill(
     window = closed_days(start, end, settings.start_date, datetime.now(UTC).date())
     home = prepare_home(default_home())
     outcomes: list[RunOutcome] = []
+
+    def warn(text: str) -> None:
+        console.print(f"note  {text}", markup=False, highlight=False, soft_wrap=True)
+
     try:
         with open_history(home) as instance, console.status("starting") as status:
-            for outcome in run_days(settings, window, instance, status.update, select):
+            for outcome in run_days(settings, window, instance, status.update, warn, select):
                 outcomes.append(outcome)
                 _report(console, outcome, verbose=ctx.obj["verbose"])
                 if outcome.refused:

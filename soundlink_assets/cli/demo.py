@@ -44,7 +44,7 @@ def demo(
     ):
         settings = sandbox_settings(sandbox.base_url, sandbox.api_key, DEMO_FOLDER)
         started = time.monotonic()
-        outcomes = list(run_days(settings, window, instance, status.update))
+        outcomes = list(run_days(settings, window, instance, status.update, console.print))
         seconds = time.monotonic() - started
         requests = len(sandbox.requests)
     if not all(outcome.succeeded for outcome in outcomes):

@@ -66,19 +66,21 @@ def run_days(
     window: Window,
     instance: "dg.DagsterInstance",
     say: Callable[[str], None],
+    warn: Callable[[str], None],
     select: str | None = None,
 ) -> Iterator[RunOutcome]:
     """Materialise the days in runs of at most 90, oldest first; one outcome as each run ends.
 
     `select` is a Dagster asset selection such as `soundlink/campaign_country_daily`; everything
-    by default. `say` hears the progress. KeyboardInterrupt ends the run under way and all others.
+    by default. `say` hears the progress, `warn` what should stay to be read. KeyboardInterrupt ends
+    the run under way and all others.
     """
     import dagster as dg
 
     from soundlink_assets.definitions import build_definitions
     from soundlink_assets.defs.jobs import JOB_NAME, range_tags
 
-    definitions = build_definitions(settings, loggers={"progress": _progress_logger(say)})
+    definitions = build_definitions(settings, loggers={"progress": _progress_logger(say, warn)})
     job = definitions.resolve_job_def(JOB_NAME)
     keys = _selected_keys(definitions, select) if select else None
     for part in window.split():
@@ -159,7 +161,9 @@ def _status(failure: "StepFailureData") -> object:
     return None if value is None else value.value
 
 
-def _progress_logger(say: Callable[[str], None]) -> "dg.LoggerDefinition":
+def _progress_logger(
+    say: Callable[[str], None], warn: Callable[[str], None]
+) -> "dg.LoggerDefinition":
     """A Dagster logger that passes our own messages on, without the framework's events."""
     import dagster as dg
 
@@ -167,7 +171,8 @@ def _progress_logger(say: Callable[[str], None]) -> "dg.LoggerDefinition":
         def emit(self, record: logging.LogRecord) -> None:
             meta = getattr(record, "dagster_meta", {})
             if not meta.get("dagster_event"):
-                say(str(meta.get("orig_message") or record.getMessage()))
+                tell = warn if record.levelno >= logging.WARNING else say
+                tell(str(meta.get("orig_message") or record.getMessage()))
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.getLogger("soundlink_assets.progress")
