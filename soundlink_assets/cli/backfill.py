@@ -39,7 +39,7 @@ def backfill(
 
     from soundlink_assets.cli.environment import read_settings
     from soundlink_assets.cli.home import default_home, open_history, prepare_home
-    from soundlink_assets.cli.runs import run_days
+    from soundlink_assets.cli.runs import Listener, run_days
 
     console = Console(stderr=True)
     settings = read_settings()
@@ -53,7 +53,8 @@ def backfill(
 
     try:
         with open_history(home) as instance, console.status("starting") as status:
-            for outcome in run_days(settings, window, instance, status.update, warn, select):
+            listener = Listener(progress=status.update, warning=warn)
+            for outcome in run_days(settings, window, instance, listener, select):
                 outcomes.append(outcome)
                 _report(console, outcome, verbose=ctx.obj["verbose"])
                 if outcome.refused:

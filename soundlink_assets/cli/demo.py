@@ -27,7 +27,7 @@ def demo(
     from soundlink_assets.cli import summary
     from soundlink_assets.cli.agreement import differing_rows
     from soundlink_assets.cli.home import open_history, prepare_home
-    from soundlink_assets.cli.runs import run_days
+    from soundlink_assets.cli.runs import Listener, run_days
     from soundlink_assets.cli.sandboxed import lasting_world, sandbox_settings
     from soundlink_assets.contract.window import Window
     from soundlink_assets.defs.report import REPORT_FILE
@@ -44,7 +44,8 @@ def demo(
     ):
         settings = sandbox_settings(sandbox.base_url, sandbox.api_key, DEMO_FOLDER)
         started = time.monotonic()
-        outcomes = list(run_days(settings, window, instance, status.update, console.print))
+        listener = Listener(progress=status.update, warning=console.print)
+        outcomes = list(run_days(settings, window, instance, listener))
         seconds = time.monotonic() - started
         requests = len(sandbox.requests)
     if not all(outcome.succeeded for outcome in outcomes):

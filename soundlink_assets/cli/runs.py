@@ -41,6 +41,14 @@ class StepError:
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears what assets say while they run: of their progress, and what should stay to read."""
+
+    progress: Callable[[str], None]
+    warning: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
 class RunOutcome:
     """What became of one run: its days, whether it succeeded, and what to say if not.
 
@@ -65,22 +73,20 @@ def run_days(
     settings: "Settings",
     window: Window,
     instance: "dg.DagsterInstance",
-    say: Callable[[str], None],
-    warn: Callable[[str], None],
+    listener: Listener,
     select: str | None = None,
 ) -> Iterator[RunOutcome]:
     """Materialise the days in runs of at most 90, oldest first; one outcome as each run ends.
 
     `select` is a Dagster asset selection such as `soundlink/campaign_country_daily`; everything
-    by default. `say` hears the progress, `warn` what should stay to be read. KeyboardInterrupt ends
-    the run under way and all others.
+    by default. KeyboardInterrupt ends the run under way and all others.
     """
     import dagster as dg
 
     from soundlink_assets.definitions import build_definitions
     from soundlink_assets.defs.jobs import JOB_NAME, range_tags
 
-    definitions = build_definitions(settings, loggers={"progress": _progress_logger(say, warn)})
+    definitions = build_definitions(settings, loggers={"progress": _progress_logger(listener)})
     job = definitions.resolve_job_def(JOB_NAME)
     keys = _selected_keys(definitions, select) if select else None
     for part in window.split():
@@ -161,9 +167,7 @@ def _status(failure: "StepFailureData") -> object:
     return None if value is None else value.value
 
 
-def _progress_logger(
-    say: Callable[[str], None], warn: Callable[[str], None]
-) -> "dg.LoggerDefinition":
+def _progress_logger(listener: Listener) -> "dg.LoggerDefinition":
     """A Dagster logger that passes our own messages on, without the framework's events."""
     import dagster as dg
 
@@ -171,7 +175,8 @@ def _progress_logger(
         def emit(self, record: logging.LogRecord) -> None:
             meta = getattr(record, "dagster_meta", {})
             if not meta.get("dagster_event"):
-                tell = warn if record.levelno >= logging.WARNING else say
+                lasts = record.levelno >= logging.WARNING
+                tell = listener.warning if lasts else listener.progress
                 tell(str(meta.get("orig_message") or record.getMessage()))
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:

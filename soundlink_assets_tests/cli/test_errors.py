@@ -25,7 +25,7 @@ from soundlink_assets.cli.failures import explain, report
 from soundlink_assets.sandbox import Fault, Key, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import AuthStyle
 from soundlink_assets.warehouse.errors import FullDiskError
-from soundlink_assets_tests.api.raw_server import http, raw_server
+from soundlink_assets_tests.api.raw_server import Answer, http, raw_server
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.documents import REPOSITORY
@@ -249,7 +249,7 @@ def envelope(status: int, **content: object) -> bytes:
 
 def test_an_organisation_without_campaigns_is_no_failure_but_said(command: Command) -> None:
     pagination = {"page": 1, "pageSize": 100, "totalCount": 0, "totalPages": 0}
-    answers = {
+    answers: dict[str, list[Answer]] = {
         "/v1/ping": [envelope(200, data={"status": "ok"})],
         "/v1/campaigns": [envelope(200, data={"items": [], "pagination": pagination})],
     }
