@@ -1,4 +1,4 @@
-"""Runs the command as `python -m soundlink_assets.cli`."""
+"""`python -m soundlink_assets.cli` is `soundlink-assets`."""
 
 from soundlink_assets.cli import app
 
