@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,9 @@ NOT_RUN = {
     ".venv/bin/python -m pytest": "would run itself",
 }
 """The beginnings of commands that are not run here, and why."""
+
+OF_OTHERS = {"Ambiguous reference to catalog or schema"}
+"""Messages in the troubleshooting that DuckDB says itself."""
 
 TUTORIAL = "adding-a-derived-asset.md"
 """Followed on a copy of the code, in test_tutorial.py."""
@@ -172,3 +176,15 @@ def test_the_lock_of_the_shell_is_that_of_the_platform(tmp_path: Path) -> None:
     with connect(str(warehouse), read_only=False):
         assert subprocess.run(attempt, check=False).returncode != 0
     assert subprocess.run(attempt, check=False).returncode == 0
+
+
+def test_every_message_under_troubleshooting_is_one_that_is_said() -> None:
+    text = (REPOSITORY / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    sources = [
+        path.read_text(encoding="utf-8") for path in (REPOSITORY / "soundlink_assets").rglob("*.py")
+    ]
+    said = "\n".join(re.sub(r'"\s*f?"', "", source) for source in sources)
+    quoted = re.findall(r'\*\*"([^"]+)"', text)
+
+    assert len(quoted) > 10
+    assert [words for words in quoted if words not in said and words not in OF_OTHERS] == []
