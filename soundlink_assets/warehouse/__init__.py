@@ -7,7 +7,7 @@ HTTP, the contract's rules, what a metric is.
 Light, for the definitions: `types`, `errors`, `companions`, `io_manager`. The others import DuckDB
 or polars and are imported where they are used:
 
-- `connection.connect`: lock, connection and errors; `connection.transaction`.
+- `connection`: `connect` (lock, file, errors) and `transaction`.
 - `reading`: `read_frame` for any query, `load_table` and `load_cells` for what is stored.
-- `writing`: `replace_cells` for deliveries, `replace_days` and `replace_all` for derived frames.
+- `writing`: `replace_cells` for deliveries. `frames`: `replace_days`, `replace_all` for derived ones.
 """
