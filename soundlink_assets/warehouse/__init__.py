@@ -9,5 +9,5 @@ or polars and are imported where they are used:
 
 - `connection`: `connect` (lock, file, errors) and `transaction`.
 - `reading`: `read_frame` for any query, `load_table` and `load_cells` for what is stored.
-- `writing`: `replace_cells` for deliveries. `frames`: `replace_days`, `replace_all` for derived ones.
+- `writing`: `replace_cells` for deliveries; `frames`: `replace_days`, `replace_all`.
 """
