@@ -86,7 +86,11 @@ def dev_server(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("ui")
+    """A folder whose `.env` is somebody's own: Dagster reads such a file, the sandbox must not."""
+    made = tmp_path_factory.mktemp("ui")
+    own = "SOUNDLINK_API_KEY=sk_of_somebody\nSOUNDLINK_WAREHOUSE=own.duckdb\nDAGSTER_HOME=/own\n"
+    (made / ".env").write_text(own, encoding="utf-8")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +208,11 @@ def test_schedule_and_sensors_are_shown_with_what_they_are_for(page: Page) -> No
 
     for name in ("daily_exports_schedule", "revision_window_sensor"):
         expect(page.get_by_text(name).first).to_be_visible()
+
+
+def test_the_warehouse_of_the_env_file_was_left_alone(ui: str, folder: Path) -> None:
+    assert ui
+    assert [path.name for path in folder.rglob("*.duckdb")] == ["warehouse.duckdb"]
 
 
 def test_nothing_deprecated_or_wrong_is_logged(ui: str, folder: Path) -> None:
