@@ -4,6 +4,14 @@ import pytest
 
 from soundlink_assets_tests.loaded_warehouse import load_warehouse
 
+SLOWEST_FIRST = ("test_simulation", "test_ui", "test_backfills", "test_install", "test_docs")
+"""Files that take a minute or more: begun first, so that no worker is left with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files by how long they take, roughly."""
+    items.sort(key=lambda item: item.path.stem not in SLOWEST_FIRST)
+
 
 @pytest.fixture(scope="session")
 def loaded_warehouse(tmp_path_factory: pytest.TempPathFactory) -> str:
