@@ -86,6 +86,7 @@ def full_cell(campaigns: str, number: int) -> Deliveries:
 
 def write_and_die(warehouse: str, number: int, step: str, moment: str) -> None:
     """Write deliveries, and kill this process before or after the named step."""
+    _spool_beside(warehouse)
     if step == "commit":
         _kill_at_commit(moment)
     else:
@@ -125,12 +126,18 @@ def _kill_at_commit(moment: str) -> None:
     cast("Any", duckdb).connect = lambda *arguments, **named: Deadly(original(*arguments, **named))
 
 
+def _spool_beside(warehouse: str) -> None:
+    """Let what a killed process leaves behind go with the test's own folder."""
+    tempfile.tempdir = str(Path(warehouse).parent)
+
+
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def write_for_ever(warehouse: str, began: Any) -> None:
     """Write one delivery after the other until killed, and say when the first is stored."""
+    _spool_beside(warehouse)
     number = 2
     while True:
         write(warehouse, full_cell("abcdefgh", number))
@@ -198,9 +205,9 @@ def write_with_little_room(warehouse: str, room: int, answers: Any) -> None:
 
 def spool_with_little_room(answers: Any) -> None:
     """Spool a delivery while no file may grow beyond a few bytes; answer the error."""
-    taken = full_cell("abcdefghijklmnop", 2)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-    _answer_error(taken.files, answers)
+    with full_cell("abcdefghijklmnop", 2) as taken:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        _answer_error(taken.files, answers)
 
 
 def write_to_read_only_folder(answers: Any) -> None:
