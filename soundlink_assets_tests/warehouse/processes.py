@@ -46,6 +46,8 @@ STEPS = (
     "record_cells",
 )
 
+_NOBODY = 65534
+
 # The children of a fork server share what it has imported, and no threads or locks of the test.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
@@ -212,23 +214,33 @@ def spool_with_little_room(answers: Any) -> None:
 
 def write_to_read_only_folder(answers: Any) -> None:
     """Write into a folder without rights, as a user without privileges; answer the errors."""
-    if os.geteuid() == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-    with tempfile.TemporaryDirectory() as folder:
-        stored = Path(folder) / "stored.duckdb"
-        with duckdb.connect(stored) as connected:
-            connected.execute("CREATE TABLE t AS SELECT 42 AS answer")
-        Path(folder).chmod(0o555)
+    with tempfile.TemporaryDirectory() as outer:
+        tempfile.tempdir = outer
+        if os.geteuid() == 0:
+            os.chown(outer, _NOBODY, _NOBODY)
+            os.setegid(_NOBODY)
+            os.seteuid(_NOBODY)
         try:
-            new, inner = str(Path(folder) / "new.duckdb"), str(Path(folder) / "a" / "b.duckdb")
-            _answer_error(lambda: write(new, full_cell("a", 1)), answers)
-            _answer_error(lambda: write(inner, full_cell("a", 1)), answers)
-            answers.put(read_frame(str(stored), "SELECT answer FROM t").item())
-            stored.chmod(0o000)
-            _answer_error(lambda: read_frame(str(stored), "SELECT answer FROM t"), answers)
+            _write_without_rights(Path(outer) / "warehouse", answers)
         finally:
-            Path(folder).chmod(0o755)
+            os.seteuid(os.getuid())
+
+
+def _write_without_rights(folder: Path, answers: Any) -> None:
+    folder.mkdir()
+    stored = folder / "stored.duckdb"
+    with duckdb.connect(stored) as connected:
+        connected.execute("CREATE TABLE t AS SELECT 42 AS answer")
+    folder.chmod(0o555)
+    try:
+        new, inner = str(folder / "new.duckdb"), str(folder / "a" / "b.duckdb")
+        _answer_error(lambda: write(new, full_cell("a", 1)), answers)
+        _answer_error(lambda: write(inner, full_cell("a", 1)), answers)
+        answers.put(read_frame(str(stored), "SELECT answer FROM t").item())
+        stored.chmod(0o000)
+        _answer_error(lambda: read_frame(str(stored), "SELECT answer FROM t"), answers)
+    finally:
+        folder.chmod(0o755)
 
 
 def _answer_error(work: Callable[[], object], answers: Any) -> None:
