@@ -94,7 +94,8 @@ def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
 
 def _report(console: "Console", outcome: "RunOutcome", *, verbose: bool) -> None:
     mark = "[green]done[/]" if outcome.clean else "[red]failed[/]"
-    console.print(f"{mark}  {outcome.window}  run {outcome.run_id}")
+    rows = "".join(f"  {rows:,} rows of {name}" for name, rows in outcome.rows.items())
+    console.print(f"{mark}  {outcome.window}{rows}  run {outcome.run_id}", soft_wrap=True)
     for error in outcome.errors if verbose else _one_of_a_kind(outcome.errors):
         text = indent(error.trace if verbose else error.said, "  ")
         console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -54,7 +54,7 @@ def init(
     """
     from soundlink_assets.cli.home import WORKSPACE_YAML, prepare_home
 
-    home = folder.expanduser().absolute()
+    home = folder.expanduser().resolve()
     texts = {
         ".env": env_file(home),
         "workspace.yaml": WORKSPACE_YAML,

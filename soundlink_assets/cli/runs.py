@@ -1,11 +1,13 @@
 """Materialise days here and now: in this process, recorded in a Dagster instance, no daemon."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.app import UserError
+from soundlink_assets.contract import EXPORTS
 from soundlink_assets.contract.window import Window
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Listener:
 class RunOutcome:
     """What became of one run: its days, whether it succeeded, and what to say if not.
 
+    `rows` are the rows that each export delivered for these days, by export name.
     `refused` says that the provider refused the key or the request itself, so that every further
     run would fail in the same way.
     """
@@ -61,6 +64,7 @@ class RunOutcome:
     succeeded: bool
     errors: tuple[StepError, ...]
     failed_checks: tuple[CheckVerdict, ...]
+    rows: Mapping[str, int]
     refused: bool = False
 
     @property
@@ -144,8 +148,28 @@ def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
     }
     refused = any(_status(failure) in REFUSALS for failure in failures)
     return RunOutcome(
-        window, result.run_id, result.success, errors, tuple(failed.values()), refused
+        window,
+        result.run_id,
+        result.success,
+        errors,
+        tuple(failed.values()),
+        _rows(result),
+        refused,
     )
+
+
+def _rows(result: "dg.ExecuteInProcessResult") -> Mapping[str, int]:
+    """Rows that the run delivered, by export, from the metadata of each day."""
+    from soundlink_assets.defs.catalogue import asset_key
+
+    names = {asset_key(export.table): export.name for export in EXPORTS}
+    rows: Counter[str] = Counter()
+    for event in result.all_events:
+        if event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key in names:
+            days = event.step_materialization_data.materialization.metadata
+            count = days.get("dagster/partition_row_count")
+            rows[names[event.asset_key]] += int(str(count.value)) if count else 0
+    return rows
 
 
 def _said(error: "SerializableErrorInfo") -> str:
@@ -168,16 +192,19 @@ def _status(failure: "StepFailureData") -> object:
 
 
 def _progress_logger(listener: Listener) -> "dg.LoggerDefinition":
-    """A Dagster logger that passes our own messages on, without the framework's events."""
+    """A Dagster logger that passes our own messages on, without the framework's own."""
     import dagster as dg
 
     class Progress(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             meta = getattr(record, "dagster_meta", {})
-            if not meta.get("dagster_event"):
+            said = str(meta.get("orig_message") or record.getMessage())
+            ours = meta.get("step_key") and not meta.get("dagster_event")
+            # What Dagster skips after a failure follows from the failure, which is said anyway.
+            if ours and not said.startswith("Dependencies for step"):
                 lasts = record.levelno >= logging.WARNING
                 tell = listener.warning if lasts else listener.progress
-                tell(str(meta.get("orig_message") or record.getMessage()))
+                tell(said)
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.getLogger("soundlink_assets.progress")

@@ -261,6 +261,7 @@ def test_an_organisation_without_campaigns_is_no_failure_but_said(command: Comma
 
     assert result.exit_code == 0, result.output
     assert "no campaigns yet" in result.stderr
+    assert "0 rows of campaign_country_daily" in result.stderr
     assert found.exit_code == 0, found.output
     assert "no campaigns yet" in found.stdout
 
