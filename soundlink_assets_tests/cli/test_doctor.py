@@ -22,7 +22,6 @@ from soundlink_assets.settings import AuthStyle, load_settings
 from soundlink_assets_tests.cli.conftest import Command
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 
 
 def findings(result: Result) -> dict[str, dict[str, Any]]:
@@ -249,7 +248,8 @@ def test_size_and_newest_day_of_the_warehouse_are_said(
 def test_days_are_open_missing_failing_or_lost(
     command: Command, sandbox: RunningSandbox, on_sandbox: dict[str, str], tmp_path: Path
 ) -> None:
-    last = YESTERDAY - timedelta(days=1)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    last = yesterday - timedelta(days=1)
     first = last - timedelta(days=1)
     days = [str(first), str(last)]
     assert command("backfill", *days, **on_sandbox).exit_code == 0
@@ -266,7 +266,7 @@ def test_days_are_open_missing_failing_or_lost(
         "settled": 0,
         "open": days,
         "late": [],
-        "missing": [str(YESTERDAY)],
+        "missing": [str(yesterday)],
     }
     assert failed["facts"] == {"failing": days}
     assert failed["verdict"] == "broken"

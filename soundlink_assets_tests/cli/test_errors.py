@@ -100,7 +100,7 @@ BEFORE_ANY_RUN = [
     Mistake("not a date", ("YYYY-MM-DD",), ("backfill", "yesterday", "today"), KEY),
     Mistake(
         "a day to come",
-        ("not closed yet", str(YESTERDAY)),
+        ("not closed yet", "the last day to ask for is"),
         ("backfill", DAYS[0], "2100-01-01"),
         KEY,
     ),
