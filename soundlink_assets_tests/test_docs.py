@@ -65,7 +65,7 @@ PRELUDE = {
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[RunningSandbox]:
     """A world in which January 2026, the month of the examples, has figures."""
-    with serving(SandboxConfig(anchor=date(2026, 1, 1))) as running:
+    with serving(SandboxConfig(campaign_count=3, anchor=date(2026, 1, 1))) as running:
         yield running
 
 

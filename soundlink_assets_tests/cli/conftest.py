@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from soundlink_assets.cli import app
-from soundlink_assets.sandbox import RunningSandbox, serving
+from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
 from soundlink_assets_tests.cli.commands import environment
 
 Command = Callable[..., Result]
@@ -17,7 +17,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def sandbox() -> Iterator[RunningSandbox]:
-    with serving() as running:
+    with serving(SandboxConfig(campaign_count=2)) as running:
         yield running
 
 

@@ -225,7 +225,7 @@ def test_a_key_in_the_wrong_header(command: Command) -> None:
 
 FAULTS = [
     (Fault.NOT_FOUND, "/v1/campaigns", ("switched off", "Check SOUNDLINK_BASE_URL")),
-    (Fault.INTERNAL_ERROR, "*/export", ("None of 7 campaigns", "Try again later")),
+    (Fault.INTERNAL_ERROR, "*/export", ("None of 2 campaigns", "Try again later")),
     (Fault.BAD_GATEWAY, "*/export", ("HTTP 502", "Try again later")),
     (Fault.OTHER_SCHEMA_VERSION, "*/export", ("schema version", "kept in", "quarantine")),
     (Fault.DROPPED_CONNECTION, "*/export", ("no complete answer", "Check the network")),

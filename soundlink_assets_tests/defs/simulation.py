@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import dagster as dg
 import polars as pl
@@ -30,6 +29,7 @@ from soundlink_assets.defs.derived import DERIVATIONS
 from soundlink_assets.defs.records import FETCHED_AT, IS_SETTLED
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import Settings
+from soundlink_assets_tests.defs.instances import instance_in_files
 
 ROOT = Path(__file__).parents[2]
 DAILY = (
@@ -214,11 +214,9 @@ def platform(
     folder: Path, now: datetime, config: SandboxConfig | None = None, **given: object
 ) -> Iterator[Platform]:
     """A platform in `folder` whose sandbox stands at `now`; `given` are settings."""
-    memory = Path("/dev/shm")  # noqa: S108 - thousands of small commits take minutes on a disk
     with (
         serving(config or SandboxConfig(campaign_count=2), now=now) as sandbox,
-        TemporaryDirectory(dir=memory if memory.is_dir() else folder) as home,
-        dg.DagsterInstance.local_temp(home) as instance,
+        instance_in_files(folder) as instance,
     ):
         settings = settings_for(sandbox.base_url, sandbox.api_key, folder, **given)
         yield Platform(sandbox, settings, instance)
