@@ -16,7 +16,7 @@ from soundlink_assets.metrics.tables import (
     SPILLOVER_SHARE,
 )
 from soundlink_assets.tables import Table
-from soundlink_assets.warehouse.types import StoredDays
+from soundlink_assets.warehouse.types import DerivedDays, StoredDays
 
 GROUP = "analytics"
 
@@ -85,6 +85,6 @@ def _derived_asset(
                 {"dagster/partition_row_count": counts.get(day, 0)},
                 partition_key=day.isoformat(),
             )
-        return frame
+        return DerivedDays(frame, source.table, stored)
 
     return derived

@@ -37,5 +37,9 @@ class MisfitError(WarehouseError):
     """Columns or types of a frame, of a stored table and of its description disagree."""
 
 
+class OutdatedError(WarehouseError):
+    """What is to be written was computed from days that another run has replaced since."""
+
+
 class DoubledRowsError(WarehouseError):
     """One campaign was asked for under two ids, so that its rows would count twice."""

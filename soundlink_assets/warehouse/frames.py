@@ -6,14 +6,17 @@ import duckdb
 
 from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
+from soundlink_assets.warehouse.companions import WRITTEN_AT, cells_table
 from soundlink_assets.warehouse.connection import count
-from soundlink_assets.warehouse.errors import MisfitError
+from soundlink_assets.warehouse.errors import MisfitError, OutdatedError
 from soundlink_assets.warehouse.fitting import fitted
-from soundlink_assets.warehouse.shaping import ensure_table
+from soundlink_assets.warehouse.shaping import ensure_table, stored_columns
 from soundlink_assets.warehouse.sql import day_column, identifier, qualified
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from soundlink_assets.warehouse.types import DerivedDays
 
 _FRAME = "derived_frame"
 
@@ -40,6 +43,30 @@ def replace_days(
         )
     connection.execute(f"DELETE FROM {qualified(table)} WHERE {day} BETWEEN $first AND $last", days)
     _insert(connection, table)
+
+
+def refuse_outdated(
+    connection: duckdb.DuckDBPyConnection, derived: "DerivedDays", window: Window
+) -> None:
+    """OutdatedError if the source's days of the window were written since they were read.
+
+    Of two runs that overlap, the slower one would otherwise put the older figures back.
+    """
+    ledger = cells_table(derived.source)
+    if not stored_columns(connection, ledger):
+        return
+    newer = count(
+        connection,
+        f"SELECT count(*) FROM {qualified(ledger)} "
+        f"WHERE {identifier(day_column(ledger))} BETWEEN $first AND $last "
+        f"AND {WRITTEN_AT} > coalesce($seen_until, '-infinity'::TIMESTAMPTZ)",
+        {"first": window.first, "last": window.last, "seen_until": derived.seen_until},
+    )
+    if newer:
+        raise OutdatedError(
+            f"{derived.source.qualified_name}: another run has written {newer} cells of {window} "
+            "since they were read. Nothing was written."
+        )
 
 
 def replace_all(connection: duckdb.DuckDBPyConnection, table: Table, frame: "pl.DataFrame") -> None:

@@ -25,13 +25,22 @@ from soundlink_assets.contract.window import Window
 from soundlink_assets.tables import Table
 from soundlink_assets.warehouse.companions import EXPORTED_AT
 from soundlink_assets.warehouse.connection import connect, transaction
-from soundlink_assets.warehouse.frames import replace_all, replace_days, row_count
+from soundlink_assets.warehouse.errors import OutdatedError
+from soundlink_assets.warehouse.frames import (
+    refuse_outdated,
+    replace_all,
+    replace_days,
+    row_count,
+)
 from soundlink_assets.warehouse.reading import load_cells, load_table, select_statement
-from soundlink_assets.warehouse.types import Deliveries, StoredDays
+from soundlink_assets.warehouse.types import Deliveries, DerivedDays, StoredDays
 from soundlink_assets.warehouse.writing import Replaced, replace_cells
 
 Context = dg.OutputContext | dg.InputContext
 Connection = duckdb.DuckDBPyConnection
+
+OUTDATED_RETRIES = 5
+"""So often is a derived day computed again because its source changed meanwhile."""
 
 
 class Catalogue:
@@ -180,8 +189,46 @@ class StoredDaysHandler(DbTypeHandler[StoredDays]):
         )
 
 
+class DerivedDaysHandler(DbTypeHandler[DerivedDays]):
+    """Writes what was computed from stored days; computed again if these have changed since."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    @property
+    @override
+    def supported_types(self) -> Sequence[type[object]]:
+        return [DerivedDays]
+
+    @override
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: DerivedDays,
+        connection: Connection,
+    ) -> Mapping[str, Any]:
+        window = window_of(table_slice)
+        if window is None:
+            raise ValueError(f"{table_slice.table} holds derived days and is not partitioned")
+        try:
+            refuse_outdated(connection, obj, window)
+        except OutdatedError as error:
+            context.log.info("%s It is computed again.", error)
+            raise dg.RetryRequested(max_retries=OUTDATED_RETRIES) from error
+        table = self._catalogue.table(table_slice)
+        replace_days(connection, table, obj.frame, window)
+        return {"dagster/row_count": row_count(connection, table), "rows": obj.frame.height}
+
+    @override
+    def load_input(
+        self, context: dg.InputContext, table_slice: TableSlice, connection: Connection
+    ) -> DerivedDays:
+        raise TypeError("derived days are only written; take StoredDays or pl.DataFrame as input")
+
+
 class FrameHandler(DbTypeHandler[pl.DataFrame]):
-    """Writes derived frames, their days or the whole table at once, and loads any table."""
+    """Writes frames, their days or the whole table at once, and loads any table."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -239,6 +286,7 @@ def build_io_manager(warehouse: str, tables: Sequence[Table], clock: Clock) -> d
         type_handlers=[
             DeliveriesHandler(catalogue, clock),
             StoredDaysHandler(catalogue),
+            DerivedDaysHandler(catalogue),
             FrameHandler(catalogue),
         ],
         db_client=WarehouseClient(warehouse, catalogue),

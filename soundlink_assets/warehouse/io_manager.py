@@ -16,9 +16,10 @@ def warehouse_io_manager(
 ) -> dg.IOManagerDefinition:
     """The IO manager that stores assets as the tables of their keys.
 
-    Outputs: `Deliveries` replace cells, a `pl.DataFrame` replaces the days of the partition window
-    (or, unpartitioned, the whole table). Inputs: `StoredDays` or `pl.DataFrame`, by annotation.
-    Partitioned assets need the metadata `partition_expr`, the name of their day column.
+    Outputs: `Deliveries` replace cells; a `pl.DataFrame` replaces the days of the partition window
+    (or, unpartitioned, the whole table), and so do `DerivedDays`, which are computed again if
+    another run has replaced what they were computed from. Inputs: `StoredDays` or `pl.DataFrame`,
+    by annotation. Partitioned assets need the metadata `partition_expr`: their day column's name.
     """
 
     @dg.io_manager(

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from soundlink_assets.contract.export import OWN_COLUMNS
 from soundlink_assets.contract.window import Window
@@ -34,6 +34,23 @@ class StoredDays:
 
     rows: "pl.DataFrame"
     cells: "pl.DataFrame"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DerivedDays:
+    """What was computed from the `stored` days of the export table `source`.
+
+    It is written only as long as these days hold what it was computed from.
+    """
+
+    frame: "pl.DataFrame"
+    source: Table
+    stored: StoredDays
+
+    @property
+    def seen_until(self) -> datetime | None:
+        """When the newest delivery that went into it was written; None if there was none."""
+        return cast("datetime | None", self.stored.cells.get_column(WRITTEN_AT).max())
 
 
 class Deliveries:

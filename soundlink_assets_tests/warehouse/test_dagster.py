@@ -17,7 +17,7 @@ from soundlink_assets.tables import Column, Kind, Table
 from soundlink_assets.warehouse.errors import MisfitError
 from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 from soundlink_assets.warehouse.reading import read_frame
-from soundlink_assets.warehouse.types import Deliveries, StoredDays
+from soundlink_assets.warehouse.types import Deliveries, DerivedDays, StoredDays
 from soundlink_assets_tests.warehouse.deliveries import DAY, NAME, NOON, TABLE, frame, hour
 
 COUNTS = Table(
@@ -189,6 +189,60 @@ def test_a_derived_frame_with_a_day_outside_its_partition_is_refused(warehouse: 
         materialise(warehouse, [too_much], days=1)
 
     assert read_frame(warehouse, "SELECT max(rows) FROM analytics.counts").item() == 4
+
+
+def overtaken(warehouse: str, times: int) -> dg.AssetsDefinition:
+    """Counts the streams of a day; while it does, another run writes that day, so many times."""
+    left = iter(range(1, times + 1))
+
+    @dg.asset(key=counts.key, partitions_def=DAYS, metadata=BY_DAY, ins={"stored": dg.AssetIn(KEY)})
+    def slow(stored: StoredDays) -> Any:
+        day = pl.DataFrame({"report_date": [DAY]})
+        streams = pl.lit(stored.rows.get_column("streams").sum()).cast(pl.Int64).alias("rows")
+        computed = day.with_columns(streams, streams.alias("cells"))
+        for hours in left:
+            materialise(warehouse, [exports(10**hours, exported=hours)])
+            break
+        return DerivedDays(computed, TABLE, stored)
+
+    return slow
+
+
+def test_what_another_run_has_overtaken_is_computed_again(warehouse: str) -> None:
+    materialise(warehouse, [exports(1)])
+
+    result = materialise(
+        warehouse, [exports(1), overtaken(warehouse, times=2)], selection=[counts.key]
+    )
+
+    assert len(result.filter_events(lambda event: event.is_step_restarted)) == 2
+    assert read_frame(warehouse, "SELECT rows FROM analytics.counts").item() == 4 * 100
+
+
+def test_what_is_overtaken_again_and_again_is_not_written_and_says_so(warehouse: str) -> None:
+    materialise(warehouse, [exports(1), counts])
+
+    result = materialise(
+        warehouse,
+        [exports(1), overtaken(warehouse, times=9)],
+        selection=[counts.key],
+        raise_on_error=False,
+    )
+
+    (failure,) = result.get_step_failure_events()
+    assert failure.step_failure_data.error is not None
+    assert "another run has written 2 cells" in failure.step_failure_data.error.to_string()
+    assert read_frame(warehouse, "SELECT rows FROM analytics.counts").item() == 4
+
+
+def test_what_nothing_has_overtaken_is_computed_once(warehouse: str) -> None:
+    materialise(warehouse, [exports(1)])
+
+    result = materialise(
+        warehouse, [exports(1), overtaken(warehouse, times=0)], selection=[counts.key]
+    )
+
+    assert not result.filter_events(lambda event: event.is_step_restarted)
 
 
 def test_an_input_that_was_never_written_is_empty_and_typed(warehouse: str) -> None:
