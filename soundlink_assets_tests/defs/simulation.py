@@ -17,6 +17,7 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+from dagster._core.instance import InstanceRef
 from dagster._core.test_utils import freeze_time
 
 from soundlink_assets.contract import EXPORTS, Export
@@ -188,7 +189,7 @@ class Platform:
         self.runs.append(request)
         asked = len(self.sandbox.requests)
         order = {
-            "root": str(Path(self.instance.root_directory)),
+            "instance": dg.serialize_value(self.instance.get_ref()),
             "settings": self.settings.model_dump(mode="json") | {"api_key": self.sandbox.api_key},
             "now": self.now.isoformat(),
             "tags": dict(request.tags),
@@ -228,7 +229,8 @@ def _run_as_child(order: dict[str, object]) -> None:
     given = dict(order["settings"])  # type: ignore[call-overload]
     given["campaign_ids"] = tuple(given["campaign_ids"])
     job = build_definitions(Settings(**given), clock=lambda: now).resolve_job_def("daily_exports")
-    with freeze_time(now), dg.DagsterInstance.local_temp(str(order["root"])) as instance:
+    ref = dg.deserialize_value(str(order["instance"]), InstanceRef)
+    with freeze_time(now), dg.DagsterInstance.from_ref(ref) as instance:
         job.execute_in_process(
             instance=instance,
             tags=order["tags"],  # type: ignore[arg-type]
