@@ -4,17 +4,15 @@ Lines that match a pattern of `line_pattern` go to polars, all at once; every ot
 by `lines`, which decides whether it is valid.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import compress
 
 import polars as pl
 from polars.exceptions import ComputeError
 
+from soundlink_assets.contract.body import Block
 from soundlink_assets.contract.export import Export
 from soundlink_assets.contract.line_pattern import has_pattern, line_pattern
-from soundlink_assets.contract.lines import BLANK, Line, read_line
+from soundlink_assets.contract.lines import Line, read_line
 from soundlink_assets.contract.schemas import MONEY, polars_schema
 from soundlink_assets.tables import Kind
 
@@ -37,29 +35,6 @@ _WORTH_A_PATTERN = 32
 
 _MOST_PATTERNS = 8
 _LINES_PER_THREAD = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Whole lines of a body, beginning with its line `first_line`; lines count from 1.
-
-    Only the last block of a body may lack its last newline.
-    """
-
-    text: bytes
-    first_line: int
-
-    def lines(self, wanted: pl.Series | None = None) -> Iterator[tuple[int, bytes, bool]]:
-        """Number, bytes and whether a newline ends it, of each line that is not blank.
-
-        `wanted` says of each line whether it is to come.
-        """
-        raws = self.text.split(b"\n")
-        numbered: Iterator[tuple[int, bytes]] = enumerate(raws, self.first_line)
-        if wanted is not None:
-            numbered = compress(numbered, wanted)
-        end = self.first_line + len(raws) - 1
-        return ((number, raw, number < end) for number, raw in numbered if raw.strip(BLANK))
 
 
 class BlockReader:

@@ -6,7 +6,9 @@ which text splitters take for line ends. What stands in a line does not belong h
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import compress
 
 from soundlink_assets.contract.lines import BLANK
 from soundlink_assets.contract.violations import UnreadableDelivery
@@ -24,6 +26,29 @@ _BACKSLASH = ord("\\")
 _CLOSED_CONTENT = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole lines of a body, beginning with its line `first_line`; lines count from 1.
+
+    Only the last block of a body may lack its last newline.
+    """
+
+    text: bytes
+    first_line: int
+
+    def lines(self, wanted: Iterable[bool] | None = None) -> Iterator[tuple[int, bytes, bool]]:
+        """Number, bytes and whether a newline ends it, of each line that is not blank.
+
+        `wanted` says of each line whether it is to come.
+        """
+        raws = self.text.split(b"\n")
+        numbered: Iterator[tuple[int, bytes]] = enumerate(raws, self.first_line)
+        if wanted is not None:
+            numbered = compress(numbered, wanted)
+        end = self.first_line + len(raws) - 1
+        return ((number, raw, number < end) for number, raw in numbered if raw.strip(BLANK))
+
+
 class LineBlocks:
     """Cuts a body into blocks of whole lines of about `block_bytes`.
 
@@ -39,7 +64,7 @@ class LineBlocks:
         self._is_quoted = False
         self._lines_before = 0
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> Iterator[Block]:
         """The blocks that are complete with this chunk; each ends in a newline.
 
         Raises UnreadableDelivery for a line that is longer than a block, and for a quoted body
@@ -53,21 +78,21 @@ class LineBlocks:
             if self._pending_bytes >= self._block_bytes:
                 yield self._cut()
 
-    def finish(self) -> bytes:
+    def finish(self) -> Block:
         """The lines after the last block; the last one may lack its newline.
 
         Raises UnreadableDelivery for a quoted body that does not end.
         """
         rest = self._take_pending()
-        return self._unquote(rest, closed=True) if self._is_quoted else rest
+        return self._block(self._unquote(rest, closed=True) if self._is_quoted else rest)
 
-    def _cut(self) -> bytes:
+    def _cut(self) -> Block:
         last = self._pending[-1]
         end = last.rfind(b"\n") + 1
         if end and self._is_opened and not self._is_quoted:
             # The usual case on its own, because it copies the block only once.
             self._pending[-1] = last[:end]
-            block = b"".join(self._pending)
+            text = b"".join(self._pending)
             self._keep(last[end:])
         else:
             pending = self._take_pending()
@@ -75,10 +100,14 @@ class LineBlocks:
             if end == 0:
                 raise self._unreadable(f"a line of more than {len(pending)} bytes")
             self._keep(pending[end:])
-            block = pending[:end]
+            text = pending[:end]
             if self._is_quoted:
-                block = self._unquote(block, closed=False)
-        self._lines_before += block.count(b"\n")
+                text = self._unquote(text, closed=False)
+        return self._block(text)
+
+    def _block(self, text: bytes) -> Block:
+        block = Block(text, first_line=self._lines_before + 1)
+        self._lines_before += text.count(b"\n")
         return block
 
     def _keep(self, rest: bytes) -> None:

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import polars as pl
 
-from soundlink_assets.contract.blocks import LINE, Block, BlockReader
-from soundlink_assets.contract.body import BLOCK_BYTES, LineBlocks
+from soundlink_assets.contract.blocks import LINE, BlockReader
+from soundlink_assets.contract.body import BLOCK_BYTES, Block, LineBlocks
 from soundlink_assets.contract.export import Export
 from soundlink_assets.contract.lines import read_line
 from soundlink_assets.contract.schemas import row_schema
@@ -66,7 +66,6 @@ class DeliveryParser:
         self._blocks = LineBlocks(block_bytes)
         self._reader = BlockReader(export)
         self._frames: list[pl.DataFrame] = []
-        self._newlines = 0
         self._violation: UnreadableDelivery | None = None
         self._is_undecodable = False
 
@@ -75,8 +74,8 @@ class DeliveryParser:
         if self._is_undecodable:
             return
         try:
-            for text in self._blocks.feed(chunk):
-                self._read(text)
+            for block in self._blocks.feed(chunk):
+                self._read(block)
         except UnreadableDelivery as violation:
             self._is_undecodable = True
             self._hold(violation)
@@ -114,9 +113,7 @@ class DeliveryParser:
         ):
             self._violation = violation
 
-    def _read(self, text: bytes) -> None:
-        block = Block(text, first_line=self._newlines + 1)
-        self._newlines += text.count(b"\n")
+    def _read(self, block: Block) -> None:
         if self._violation is None:
             try:
                 self._frames.append(self._reader.read(block))
