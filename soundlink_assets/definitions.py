@@ -15,6 +15,7 @@ from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.defs.automation import automate
 from soundlink_assets.defs.beta import known_beta_features
 from soundlink_assets.defs.checks import stored_checks
+from soundlink_assets.defs.checks_scorecards import scorecard_checks
 from soundlink_assets.defs.console import console
 from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
 from soundlink_assets.defs.exports import export_assets
@@ -43,7 +44,10 @@ def build_definitions(
     """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own."""
     partitions = daily_partitions(settings.start_date)
     with known_beta_features():
-        checks = stored_checks(partitions, settings.warehouse)
+        checks = [
+            *stored_checks(partitions, settings.warehouse),
+            *scorecard_checks(settings.warehouse),
+        ]
         assets = [
             *export_assets(partitions),
             *derived_assets(partitions),

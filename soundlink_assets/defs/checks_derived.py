@@ -16,7 +16,12 @@ from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMEN
 from soundlink_assets.contract.engagement import CATALOG, PLAYLIST
 from soundlink_assets.contract.window import Window
 from soundlink_assets.defs.catalogue import asset_key
-from soundlink_assets.defs.checks_findings import rows_by_day, verdicts_of
+from soundlink_assets.defs.checks_findings import (
+    differing_sums,
+    known_sum,
+    rows_by_day,
+    verdicts_of,
+)
 from soundlink_assets.defs.checks_stored import ChecksStep, StoredCheck
 from soundlink_assets.defs.checks_verdicts import Verdicts, check_spec
 from soundlink_assets.metrics.tables import (
@@ -174,31 +179,19 @@ def _said_of_shares(invariants: Invariants) -> str:
 
 
 def _judge_totals(totals: Totals, stored: StoredDerived, days: Sequence[date]) -> Verdicts:
-    import polars as pl
-
     ours = stored.rows.group_by(totals.per).agg(
-        sum((_known_sum(part) for part in parts[1:]), _known_sum(parts[0])).alias(theirs)
+        sum((known_sum(part) for part in parts[1:]), known_sum(parts[0])).alias(theirs)
         for parts, theirs in totals.sums.items()
     )
     theirs = (
         stored.source.filter(**totals.only)
         .group_by(totals.per)
-        .agg(_known_sum(column).alias(column) for column in totals.sums.values())
+        .agg(known_sum(column).alias(column) for column in totals.sums.values())
     )
-    both = ours.join(theirs, on=totals.per, how="full", coalesce=True, suffix="_of_export")
-    findings = pl.concat(
-        both.filter(pl.col(column).ne_missing(pl.col(f"{column}_of_export"))).select(
-            *totals.per,
-            field=pl.lit(" + ".join(parts)),
-            found=pl.col(column).cast(pl.Float64),
-            expected=pl.col(f"{column}_of_export").cast(pl.Float64),
-            difference=(pl.col(column) - pl.col(f"{column}_of_export")).cast(pl.Float64),
-            far_off=pl.lit(value=True),
-        )
-        for parts, column in totals.sums.items()
-    )
-    worst_first = findings.sort(pl.col("difference").abs(), descending=True, nulls_last=False)
-    return verdicts_of(worst_first, rows_by_day(both, days), totals.per, "totals")
+    both = ours.join(theirs, on=totals.per, how="full", coalesce=True, suffix="_expected")
+    said = {column: " + ".join(parts) for parts, column in totals.sums.items()}
+    findings = differing_sums(both, totals.per, said)
+    return verdicts_of(findings, rows_by_day(both, days), totals.per, "totals")
 
 
 def _judge_shares(
@@ -247,13 +240,6 @@ def _judge_ratios(table: Table, stored: StoredDerived, days: Sequence[date]) -> 
         for ratio in ratios
     )
     return verdicts_of(findings, rows_by_day(stored.rows, days), table.key)
-
-
-def _known_sum(column: str) -> "pl.Expr":
-    """The sum of what is known, exactly; null if nothing is."""
-    import polars as pl
-
-    return pl.when(pl.col(column).count() > 0).then(pl.col(column).sum())
 
 
 def _read(invariants: Invariants, warehouse: str, window: Window) -> StoredDerived:

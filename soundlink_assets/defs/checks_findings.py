@@ -1,7 +1,7 @@
 """From the rows that break a rule to verdicts: counts, shares, and the rows to look at.
 
 Shared by every check that looks at stored rows. How verdicts reach Dagster is in `checks_verdicts`,
-what the rules look for in `contract.evaluation` and `checks_derived`.
+what the rules look for in `contract.evaluation`, `checks_derived` and `checks_scorecards`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +42,36 @@ def verdicts_of(
     }
     whole = _verdict(findings, sum(checked.values()), key, unit)
     return Verdicts(days=days, run=over_days(whole, days))
+
+
+def differing_sums(
+    both: "pl.DataFrame", key: Sequence[str], fields: Mapping[str, str]
+) -> "pl.DataFrame":
+    """Findings, the worst first: where a sum is not the same in its column `..._expected`.
+
+    `fields` maps the columns to what readers are told of them.
+    """
+    import polars as pl
+
+    findings = pl.concat(
+        both.filter(pl.col(column).ne_missing(pl.col(f"{column}_expected"))).select(
+            *key,
+            field=pl.lit(said),
+            found=pl.col(column).cast(pl.Float64),
+            expected=pl.col(f"{column}_expected").cast(pl.Float64),
+            difference=(pl.col(column) - pl.col(f"{column}_expected")).cast(pl.Float64),
+            far_off=pl.lit(value=True),
+        )
+        for column, said in fields.items()
+    )
+    return findings.sort(pl.col("difference").abs(), descending=True, nulls_last=False)
+
+
+def known_sum(column: str) -> "pl.Expr":
+    """The sum of what is known, exactly; null if nothing is."""
+    import polars as pl
+
+    return pl.when(pl.col(column).count() > 0).then(pl.col(column).sum())
 
 
 def rows_by_day(rows: "pl.DataFrame", days: Sequence[date]) -> dict[date, int]:

@@ -13,8 +13,17 @@ from markupsafe import escape
 from polars.testing import assert_frame_equal
 
 from soundlink_assets.defs.check_results import last_check_results
+from soundlink_assets.defs.checks_scorecards import CHECK_NAME
 from soundlink_assets.defs.report import REPORT_FILE, REPORT_KEY
-from soundlink_assets_tests.defs.checked_runs import DAYS, NOW, Platform, over, platform_in
+from soundlink_assets_tests.defs.checked_runs import (
+    DAYS,
+    NOW,
+    Platform,
+    number,
+    over,
+    platform_in,
+    table,
+)
 
 EXPORT = "soundlink/campaign_country_daily"
 CHECK = dg.AssetCheckKey(dg.AssetKey(EXPORT.split("/")), "cpl_identity")
@@ -85,6 +94,62 @@ def test_every_country_is_in_the_country_scorecard(loaded: Platform) -> None:
         "where days > 0 order by all"
     )
     assert_frame_equal(card, per_country)
+
+
+SCORECARDS = ("campaign_scorecard", "country_scorecard")
+
+
+def _scorecard_verdict(platform: Platform, scorecard: str) -> dg.AssetCheckEvaluation:
+    key = dg.AssetCheckKey(dg.AssetKey(["analytics", scorecard]), CHECK_NAME)
+    checked = platform.check([key])
+    return checked.for_run(f"analytics/{scorecard}", CHECK_NAME)
+
+
+@pytest.mark.parametrize("scorecard", SCORECARDS)
+def test_a_scorecard_of_the_days_passes_its_check(loaded: Platform, scorecard: str) -> None:
+    results = {
+        (result.asset, result.check): result.passed
+        for result in last_check_results(
+            loaded.instance,
+            [dg.AssetCheckKey(dg.AssetKey(["analytics", scorecard]), CHECK_NAME)],
+        )
+    }
+    assert results == {(f"analytics/{scorecard}", CHECK_NAME): True}
+
+
+@pytest.mark.parametrize("scorecard", SCORECARDS)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "update analytics.{} set listeners = listeners + 1 where days > 0",
+        "delete from analytics.{0} where rowid = (select min(rowid) from analytics.{0})",
+        "insert into analytics.{0} select * replace ('nobody' as campaign_id) from analytics.{0}",
+    ],
+    ids=["another sum", "a row too few", "a row too many"],
+)
+def test_a_scorecard_that_does_not_add_up_is_told(
+    loaded: Platform, scorecard: str, spoil: str, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.parquet"
+    loaded.write(f"copy analytics.{scorecard} to '{kept}'")
+    try:
+        loaded.write(spoil.format(scorecard))
+        verdict = _scorecard_verdict(loaded, scorecard)
+    finally:
+        loaded.write(
+            f"delete from analytics.{scorecard}; "
+            f"insert into analytics.{scorecard} by name from '{kept}'"
+        )
+
+    assert not verdict.passed
+    assert verdict.severity is dg.AssetCheckSeverity.WARN
+    assert number(verdict, "differing_sums") > 0
+    assert {row["expected"] == row["found"] for row in table(verdict, "offenders")} == {False}
+
+
+def test_without_anything_stored_the_scorecards_have_nothing_to_add_up(tmp_path: Path) -> None:
+    with platform_in(tmp_path) as empty:
+        assert all(_scorecard_verdict(empty, scorecard).passed for scorecard in SCORECARDS)
 
 
 def test_the_picture_of_the_report_is_in_its_metadata(loaded: Platform) -> None:
