@@ -9,7 +9,8 @@ from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
 from soundlink_assets.cli.doctor import doctor
 from soundlink_assets.cli.init import init
+from soundlink_assets.cli.prune import prune
 from soundlink_assets.cli.report import report
 from soundlink_assets.cli.sandbox import sandbox
 
-__all__ = ["app", "backfill", "demo", "dev", "doctor", "init", "report", "sandbox"]
+__all__ = ["app", "backfill", "demo", "dev", "doctor", "init", "prune", "report", "sandbox"]

@@ -10,6 +10,8 @@ from typing import Any
 
 from soundlink_assets.cli.failures import explain
 
+MEGABYTE = 1_000_000
+
 
 class Verdict(StrEnum):
     """How a finding is to be taken."""

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soundlink_assets.cli.findings import Finding, broken, ok, warning
+from soundlink_assets.cli.findings import MEGABYTE, Finding, broken, ok, warning
 from soundlink_assets.contract import EXPORTS
 from soundlink_assets.settings import Settings
 
@@ -20,6 +20,9 @@ EVER = 100_000
 """More days than the provider has existed."""
 
 SHOWN_RANGES = 5
+
+MUCH_HISTORY_BYTES = 2_000 * MEGABYTE
+"""A history of that size is worth pruning; the warehouse beside it is rarely as large."""
 
 
 def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
@@ -43,7 +46,18 @@ def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
             "DAGSTER_HOME", f"{said} cannot be written", "Change its rights, or set another."
         )
         return
-    yield ok("DAGSTER_HOME", said)
+    size = sum(
+        path.stat().st_size
+        for part in ("history", "schedules", "storage")
+        for path in (home / part).rglob("*")
+        if path.is_file()
+    )
+    said += f", {size / MEGABYTE:,.0f} MB"
+    if size > MUCH_HISTORY_BYTES:
+        advice = "`soundlink-assets prune` deletes old runs that later ones have replaced."
+        yield warning("DAGSTER_HOME", said, advice, bytes=size)
+        return
+    yield ok("DAGSTER_HOME", said, bytes=size)
 
 
 def probe_history(

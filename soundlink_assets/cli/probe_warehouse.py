@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from soundlink_assets.cli.findings import Finding, broken, ok, warning
+from soundlink_assets.cli.findings import MEGABYTE, Finding, broken, ok, warning
 from soundlink_assets.contract import EXPORTS
 from soundlink_assets.settings import Settings
 from soundlink_assets.warehouse.errors import HeldWarehouseError
 
 PATIENCE_SECONDS = 3.0
-MEGABYTE = 1_000_000
 LITTLE_ROOM = 1_000 * MEGABYTE
 
 
