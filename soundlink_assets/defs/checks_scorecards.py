@@ -70,9 +70,10 @@ def judge(card: "pl.DataFrame", days: "pl.DataFrame", per: Sequence[str]) -> dg.
     )
     both = card.join(sums, on=per, how="full", coalesce=True, suffix="_expected", nulls_equal=True)
     findings = differing_sums(both, per, {measure: measure for measure in MEASURES})
+    counts = {"rows": card.height, "differing_sums": findings.height}
     if findings.is_empty():
-        rows = f"All {card.height:,} rows are the sums of their days."
-        return dg.AssetCheckResult(passed=True, description=rows)
+        said = f"All {card.height:,} rows are the sums of their days."
+        return dg.AssetCheckResult(passed=True, description=said, metadata=counts)
     worst = findings.row(0, named=True)
     return dg.AssetCheckResult(
         passed=False,
@@ -80,5 +81,5 @@ def judge(card: "pl.DataFrame", days: "pl.DataFrame", per: Sequence[str]) -> dg.
         description=f"{findings.height:,} sums are not those of the days. For example "
         f"{worst['field']} of campaign {worst['campaign_id']} is {worst['found']}, expected "
         f"{worst['expected']}.",
-        metadata={"differing_sums": findings.height, "offenders": offenders(findings)},
+        metadata={**counts, "offenders": offenders(findings)},
     )
