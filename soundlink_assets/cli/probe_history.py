@@ -47,10 +47,9 @@ def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
         )
         return
     size = sum(
-        path.stat().st_size
+        _bytes(path)
         for part in ("history", "schedules", "storage")
         for path in (home / part).rglob("*")
-        if path.is_file()
     )
     said += f", {size / MEGABYTE:,.0f} MB"
     if size > MUCH_HISTORY_BYTES:
@@ -58,6 +57,14 @@ def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
         yield warning("DAGSTER_HOME", said, advice, bytes=size)
         return
     yield ok("DAGSTER_HOME", said, bytes=size)
+
+
+def _bytes(path: Path) -> int:
+    """The size of a file; SQLite removes its write-ahead logs while the daemon works."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def probe_history(

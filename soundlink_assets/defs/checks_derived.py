@@ -61,7 +61,7 @@ class Invariants:
     shares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-_COUNTRY_MEASURES = (
+COUNTRY_MEASURES = (
     "spend_media",
     "fees",
     "spend_total",
@@ -72,6 +72,8 @@ _COUNTRY_MEASURES = (
     "listeners",
     "followers",
 )
+"""What every table over countries adds up."""
+
 _CAMPAIGN_DAY = ("report_date", "campaign_id")
 _SPLIT = ("promoted", "spillover", "undetermined")
 
@@ -81,7 +83,7 @@ INVARIANTS = (
         source=CAMPAIGN_COUNTRY_DAILY,
         totals=Totals(
             per=(*_CAMPAIGN_DAY, "currency"),
-            sums={(measure,): measure for measure in _COUNTRY_MEASURES},
+            sums={(measure,): measure for measure in COUNTRY_MEASURES},
         ),
         shares={
             "spend_share": (*_CAMPAIGN_DAY, "currency"),

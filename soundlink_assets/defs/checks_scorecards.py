@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from soundlink_assets.defs.catalogue import asset_key
+from soundlink_assets.defs.checks_derived import COUNTRY_MEASURES
 from soundlink_assets.defs.checks_findings import differing_sums, known_sum, offenders
 from soundlink_assets.metrics.tables import (
     CAMPAIGN_SCORECARD,
@@ -25,8 +26,6 @@ ROWS = {
 }
 """What a row of each scorecard stands for, as columns of the daily table."""
 
-MEASURES = ("spend_media", "fees", "spend_total", "streams", "listeners", "followers")
-
 
 def scorecard_checks(warehouse: str) -> list[dg.AssetChecksDefinition]:
     """The check of each scorecard, on the warehouse."""
@@ -34,7 +33,7 @@ def scorecard_checks(warehouse: str) -> list[dg.AssetChecksDefinition]:
 
 
 def _totals_check(table: Table, per: Sequence[str], warehouse: str) -> dg.AssetChecksDefinition:
-    measures = ", ".join(f"`{measure}`" for measure in MEASURES)
+    measures = ", ".join(f"`{measure}`" for measure in COUNTRY_MEASURES)
 
     @dg.asset_check(
         asset=asset_key(table),
@@ -48,9 +47,9 @@ def _totals_check(table: Table, per: Sequence[str], warehouse: str) -> dg.AssetC
         from soundlink_assets.warehouse.reading import load_table
 
         with connect(warehouse, read_only=True, purpose="checks") as connection:
-            card = load_table(connection, table, columns=(*per, "as_of", *MEASURES))
+            card = load_table(connection, table, columns=(*per, "as_of", *COUNTRY_MEASURES))
             days = load_table(
-                connection, COUNTRY_EFFICIENCY, columns=(*per, "report_date", *MEASURES)
+                connection, COUNTRY_EFFICIENCY, columns=(*per, "report_date", *COUNTRY_MEASURES)
             )
         return judge(card, days, per)
 
@@ -66,10 +65,10 @@ def judge(card: "pl.DataFrame", days: "pl.DataFrame", per: Sequence[str]) -> dg.
     sums = (
         days.filter(pl.col("report_date") <= card["as_of"].max())
         .group_by(per)
-        .agg(known_sum(measure).alias(measure) for measure in MEASURES)
+        .agg(known_sum(measure).alias(measure) for measure in COUNTRY_MEASURES)
     )
     both = card.join(sums, on=per, how="full", coalesce=True, suffix="_expected", nulls_equal=True)
-    findings = differing_sums(both, per, {measure: measure for measure in MEASURES})
+    findings = differing_sums(both, per, {measure: measure for measure in COUNTRY_MEASURES})
     counts = {"rows": card.height, "differing_sums": findings.height}
     if findings.is_empty():
         said = f"All {card.height:,} rows are the sums of their days."

@@ -1,4 +1,7 @@
-"""How a derived frame replaces whole days, or the whole of a table, inside a transaction."""
+"""How a derived frame replaces whole days, or the whole of a table, inside a transaction.
+
+And when it must not: what it was computed from has been replaced.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -295,6 +295,19 @@ def test_the_daemon_is_alive_or_it_is_not(
     assert said in finding["said"]
 
 
+def test_a_large_history_is_told_to_be_pruned(command: Command, tmp_path: Path) -> None:
+    home = prepare_home(tmp_path / "home")
+    small = findings(command("doctor", "--json", DAGSTER_HOME=home))["DAGSTER_HOME"]
+    with (home / "history" / "large.db").open("wb") as sparse:
+        sparse.truncate(3_000_000_000)
+    large = findings(command("doctor", "--json", DAGSTER_HOME=home))["DAGSTER_HOME"]
+
+    assert small["verdict"] == "ok"
+    assert 0 < small["facts"]["bytes"] < 10_000_000
+    assert large["verdict"] == "warning"
+    assert "soundlink-assets prune" in large["advice"]
+
+
 def test_with_everything_broken_every_line_is_still_there(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("nothing of use", encoding="utf-8")

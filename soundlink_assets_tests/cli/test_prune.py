@@ -37,6 +37,10 @@ def daily() -> None: ...
 def summary() -> None: ...
 
 
+@dg.asset
+def of_others() -> None: ...
+
+
 @dg.asset_check(asset=daily)
 def good() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True)
@@ -117,6 +121,18 @@ def test_young_runs_and_runs_of_others_stay(instance: dg.DagsterInstance) -> Non
         instance.get_run_by_id(run_id).job_name  # type: ignore[union-attr]
         for run_id in replaced_runs(instance, KEYS, TOMORROW)
     } == {JOB_NAME}
+
+
+@pytest.mark.parametrize("others", [set(), {of_others.key}], ids=["ours", "shared"])
+def test_a_run_of_chosen_assets_is_replaced_if_all_of_them_are_ours(
+    instance: dg.DagsterInstance, others: set[dg.AssetKey]
+) -> None:
+    job = dg.Definitions(assets=[summary, of_others]).resolve_implicit_global_asset_job_def()
+    chosen = instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.SUCCESS, asset_selection={summary.key, *others}
+    )
+
+    assert replaced_runs(instance, KEYS, TOMORROW) == ([] if others else [chosen.run_id])
 
 
 def test_a_run_under_way_stays(instance: dg.DagsterInstance) -> None:
