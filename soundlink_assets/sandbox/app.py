@@ -52,16 +52,20 @@ def _unknown_route(_call: Call, _access: Access) -> Answer:
 
 
 def _serving(sandbox: Sandbox, handler: Handler) -> Endpoint:
-    """An endpoint that answers with `handler`, after faults, authentication and limits."""
+    """An endpoint that answers with `handler`, after faults, authentication and limits.
+
+    All of it is decided and logged when the request arrives. A request that pauses longer than its
+    client waits would otherwise meet a fault that was planned for a later one.
+    """
 
     async def endpoint(request: Request) -> Answer:
         call = Call(sandbox, request, sandbox.now())
         moment = time.monotonic()
         delay = call.take(lambda planned: planned.fault is Fault.LATENCY)
-        if delay is not None:
-            await asyncio.sleep(delay.seconds)
         answer = _answer(call, handler, moment)
         sandbox.record(_served(call, answer, moment))
+        if delay is not None:
+            await asyncio.sleep(delay.seconds)
         return answer
 
     return endpoint

@@ -9,8 +9,8 @@ class ServedRequest:
     """A request and its answer.
 
     `key_tail` are the last four characters of the key. `at` is the sandbox's time, `moment` the
-    machine's steady clock in seconds. `status` 0: the connection was dropped instead. `fault`
-    names the faults that it met.
+    machine's steady clock in seconds. `status` 0: the connection was dropped instead. `faults`
+    names those that it met.
     """
 
     method: str

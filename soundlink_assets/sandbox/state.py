@@ -42,7 +42,7 @@ class Sandbox:
 
     @property
     def requests(self) -> tuple[ServedRequest, ...]:
-        """The requests served so far, in the order in which they were answered."""
+        """The requests so far, in the order in which they came."""
         with self._log_lock:
             return tuple(self._log)
 

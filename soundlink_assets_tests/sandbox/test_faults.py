@@ -23,6 +23,7 @@ from soundlink_assets.sandbox.spoiling import broken
 from soundlink_assets_tests.sandbox.conftest import NOW
 from soundlink_assets_tests.sandbox.rules import breaches
 from soundlink_assets_tests.sandbox.test_routes import data_of, error_of
+from soundlink_assets_tests.waiting import wait_for
 
 WINDOW = Window(date(2026, 4, 1), date(2026, 4, 7))
 IDENTITIES = [
@@ -436,6 +437,16 @@ class TestPlan:
             sandbox.fail("*", Fault.LATENCY, second=3)
         with pytest.raises(ValueError, match="count"):
             sandbox.fail("*", Fault.LATENCY, count=0)
+
+    def test_a_request_is_decided_when_it_arrives_however_long_it_pauses(
+        self, country: Exporting, sandbox: RunningSandbox
+    ) -> None:
+        """Else an abandoned one would wake up later and meet what was planned for another."""
+        country.http.timeout = httpx.Timeout(10, read=0.2)
+        with pytest.raises(httpx.ReadTimeout):
+            country.fetch(Fault.LATENCY, seconds=60)
+        wait_for(lambda: sandbox.requests, 10, "the abandoned request is logged", every=0.05)
+        assert [served.faults for served in sandbox.requests] == [("latency",)]
 
     def test_the_log_names_the_faults_that_a_request_met(
         self, country: Exporting, sandbox: RunningSandbox
