@@ -25,7 +25,10 @@ def backfill(
     ],
     select: Annotated[
         str | None,
-        typer.Option(help="Assets, in Dagster's selection syntax. Everything by default."),
+        typer.Option(
+            help="Assets, in Dagster's selection syntax: soundlink/campaigns, 'group:soundlink', "
+            """'key:"one" or key:"another"'. Everything by default."""
+        ),
     ] = None,
 ) -> None:
     """Fetch, verify, store and derive a range of days, in runs of at most 90 days.
@@ -39,6 +42,7 @@ def backfill(
 
     from soundlink_assets.cli.environment import read_settings
     from soundlink_assets.cli.home import default_home, open_history, prepare_home
+    from soundlink_assets.cli.progress import print_plainly, showing_progress
     from soundlink_assets.cli.runs import Listener, run_days
 
     console = Console(stderr=True)
@@ -49,11 +53,11 @@ def backfill(
     outcomes: list[RunOutcome] = []
 
     def warn(text: str) -> None:
-        console.print(f"note  {text}", markup=False, highlight=False, soft_wrap=True)
+        print_plainly(console, f"note  {text}")
 
     try:
-        with open_history(home) as instance, console.status("starting") as status:
-            listener = Listener(progress=status.update, warning=warn)
+        with open_history(home) as instance, showing_progress(console) as progress:
+            listener = Listener(progress, warning=warn)
             for outcome in run_days(settings, window, instance, listener, select):
                 outcomes.append(outcome)
                 _report(console, outcome, verbose=ctx.obj["verbose"])
@@ -93,15 +97,16 @@ def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
 
 
 def _report(console: "Console", outcome: "RunOutcome", *, verbose: bool) -> None:
+    from soundlink_assets.cli.progress import print_plainly
+
     mark = "[green]done[/]" if outcome.clean else "[red]failed[/]"
     rows = "".join(f"  {rows:,} rows of {name}" for name, rows in outcome.rows.items())
     console.print(f"{mark}  {outcome.window}{rows}  run {outcome.run_id}", soft_wrap=True)
     for error in outcome.errors if verbose else _one_of_a_kind(outcome.errors):
-        text = indent(error.trace if verbose else error.said, "  ")
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_plainly(console, indent(error.trace if verbose else error.said, "  "))
     for check in outcome.failed_checks:
-        text = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        said = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
+        print_plainly(console, said)
 
 
 def _one_of_a_kind(errors: "Sequence[StepError]") -> "Iterable[StepError]":
@@ -114,9 +119,12 @@ def _one_of_a_kind(errors: "Sequence[StepError]") -> "Iterable[StepError]":
 
 def _report_rest(console: "Console", window: "Window", outcomes: "Sequence[RunOutcome]") -> None:
     """Say from which day on nothing was tried, if the runs ended early."""
+    from soundlink_assets.contract.window import Window
+
     parts = window.split()
     if len(outcomes) < len(parts):
+        rest = Window(parts[len(outcomes)].first, window.last)
         console.print(
-            f"Not done: {parts[len(outcomes)].first}..{window.last}. What was done before stays; "
+            f"Not done: {rest}. What was done before stays; "
             "run the same command again, or from that day on."
         )

@@ -27,6 +27,7 @@ def demo(
     from soundlink_assets.cli import summary
     from soundlink_assets.cli.agreement import differing_rows
     from soundlink_assets.cli.home import open_history, prepare_home
+    from soundlink_assets.cli.progress import print_plainly, showing_progress
     from soundlink_assets.cli.runs import Listener, run_days
     from soundlink_assets.cli.sandboxed import lasting_world, sandbox_settings
     from soundlink_assets.contract.window import Window
@@ -40,11 +41,11 @@ def demo(
     with (
         serving(lasting_world(DEMO_FOLDER, yesterday)) as sandbox,
         open_history(home) as instance,
-        console.status("starting") as status,
+        showing_progress(console) as progress,
     ):
         settings = sandbox_settings(sandbox.base_url, sandbox.api_key, DEMO_FOLDER)
         started = time.monotonic()
-        listener = Listener(progress=status.update, warning=console.print)
+        listener = Listener(progress, warning=lambda text: print_plainly(console, text))
         outcomes = list(run_days(settings, window, instance, listener))
         seconds = time.monotonic() - started
         requests = len(sandbox.requests)

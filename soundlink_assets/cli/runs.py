@@ -112,14 +112,20 @@ def run_days(
 def _selected_keys(definitions: "dg.Definitions", select: str) -> "Sequence[dg.AssetKey]":
     import dagster as dg
 
+    from soundlink_assets.defs.beta import known_beta_features
+
     graph = definitions.resolve_asset_graph()
     try:
-        keys = dg.AssetSelection.from_string(select).resolve(graph, allow_missing=True)
+        with known_beta_features():
+            keys = dg.AssetSelection.from_string(select).resolve(graph, allow_missing=True)
     except dg.DagsterError:
         keys = set()
     if not keys:
         known = ", ".join(sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
-        raise UserError(f"--select {select!r} selects nothing. Assets: {known}")
+        raise UserError(
+            f"--select {select!r} selects nothing. Give an asset, 'group:soundlink' or "
+            f"""'key:"one" or key:"another"'. Assets: {known}"""
+        )
     return sorted(keys)
 
 
@@ -198,17 +204,22 @@ def _progress_logger(listener: Listener) -> "dg.LoggerDefinition":
     class Progress(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             meta = getattr(record, "dagster_meta", {})
+            step = str(meta.get("step_key") or "")
+            event = meta.get("dagster_event")
             said = str(meta.get("orig_message") or record.getMessage())
-            ours = meta.get("step_key") and not meta.get("dagster_event")
+            if event is not None:
+                if event.event_type_value == "STEP_START":
+                    listener.progress(f"working on {step.replace('__', '/')}")
             # What Dagster skips after a failure follows from the failure, which is said anyway.
-            if ours and not said.startswith("Dependencies for step"):
-                lasts = record.levelno >= logging.WARNING
-                tell = listener.warning if lasts else listener.progress
-                tell(said)
+            elif step and not said.startswith("Dependencies for step"):
+                if record.levelno >= logging.WARNING:
+                    listener.warning(said)
+                elif record.levelno >= logging.INFO:
+                    listener.progress(said)
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.getLogger("soundlink_assets.progress")
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.DEBUG)  # Dagster says so that a step starts.
         logger.propagate = False
         logger.handlers = [Progress()]
         return logger

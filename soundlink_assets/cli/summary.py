@@ -62,8 +62,9 @@ def print_loaded(
         )
         campaigns.update(row[0] for row in frame)
         counts.append(f"{sum(row[1] for row in frame):,} rows of {export.name}")
+    days = "1 day" if window.days == 1 else f"{window.days} days"
     console.print(
-        f"\n[bold]Loaded[/] {window.days} days ({window}), {len(campaigns)} campaigns: "
+        f"\n[bold]Loaded[/] {days} ({window}), {len(campaigns)} campaigns: "
         f"{', '.join(counts)}; {requests} requests, {seconds:.1f} s"
     )
 

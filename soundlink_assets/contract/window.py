@@ -48,7 +48,7 @@ class Window:
         )
 
     def __str__(self) -> str:
-        return f"{self.first}..{self.last}"
+        return str(self.first) if self.first == self.last else f"{self.first}..{self.last}"
 
 
 def settles_at(day: date) -> datetime:

@@ -17,6 +17,7 @@ KNOWN = (
     "Class `LocalFileCodeReference`",
     "Class `CodeReferencesMetadataValue`",
     "Specifying a partitions_def on an AssetCheckSpec",
+    "Parameter `include_sources` of function",
 )
 """How the warnings begin."""
 

@@ -466,5 +466,5 @@ def test_an_interrupted_backfill_says_what_is_left(
 
     assert process.returncode == 130
     assert said.splitlines()[-1] == "Interrupted."
-    assert f"Not done: {YESTERDAY}..{YESTERDAY}" in said
+    assert f"Not done: {YESTERDAY}. " in said
     assert "Traceback" not in said

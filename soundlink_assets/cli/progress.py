@@ -1,0 +1,47 @@
+"""What a long command says meanwhile: a line that changes on a terminal, few lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+QUIET_SECONDS = 15.0
+"""How long a log file hears nothing before the next message gets into it."""
+
+
+@contextmanager
+def showing_progress(console: "Console") -> "Iterator[Callable[[str], None]]":
+    """Shows what it is told: all of it on a terminal, in a log file one message now and then."""
+    if not console.is_terminal:
+        yield NowAndThen(lambda text: print_plainly(console, f"...  {text}"))
+        return
+    with console.status("starting") as status:
+        yield status.update
+
+
+@dataclass(slots=True)
+class NowAndThen:
+    """Passes a message on if nothing was said for `QUIET_SECONDS`, from the beginning on."""
+
+    say: "Callable[[str], None]"
+    steady_clock: Callable[[], float] = time.monotonic
+    said_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.said_at = self.steady_clock()
+
+    def __call__(self, text: str) -> None:
+        """Say it, unless something was said a moment ago."""
+        now = self.steady_clock()
+        if now - self.said_at >= QUIET_SECONDS:
+            self.said_at = now
+            self.say(text)
+
+
+def print_plainly(console: "Console", text: str) -> None:
+    """Print words of others: nothing in them is markup, and no line is broken."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
