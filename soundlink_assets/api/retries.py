@@ -93,6 +93,7 @@ class RetryPolicy:
 
     def _before_sleep(self, effort: Effort) -> Callable[[RetryCallState], None]:
         def announce(state: RetryCallState) -> None:
+            effort.check_stop()  # whoever stops the work also cuts its connections
             seconds = state.upcoming_sleep
             if _told_to_wait(state) is not None:
                 effort.excuse(seconds)

@@ -31,10 +31,9 @@ def serve_until_stopped(
 
     They work in `folder`; a `.env` file there comes before `environment`, because Dagster reads it.
     `on_ready` is called once when the webserver answers. Returns 0 after a request to stop
-    (Ctrl-C, SIGTERM), else the exit code of the process that ended.
+    (Ctrl-C), else the exit code of the process that ended.
     """
-    for asked_to_stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked_to_stop, _stop)
+    signal.signal(signal.SIGINT, _stop)
     start = partial(_start, environment=environment, folder=folder)
     processes: list[subprocess.Popen[bytes]] = []
     try:

@@ -238,7 +238,7 @@ def silence(server_of: list[RawServer], seen: threading.Semaphore) -> Answer:
     "sent", [b"", http(b"{", rows=9, length=10**6)], ids=["nothing yet", "a part of the body"]
 )
 def test_closing_the_client_ends_requests_that_wait_for_a_silent_provider(
-    sent: bytes, make_client: MakeClient
+    sent: bytes, make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     waiting = threading.Semaphore(0)
     ended: list[BaseException] = []
@@ -265,6 +265,7 @@ def test_closing_the_client_ends_requests_that_wait_for_a_silent_provider(
         asking.join(30)
 
     assert len(ended) == 1
+    assert caplog.messages == []
 
 
 INTERRUPTED = """

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dagster import DagsterEventType, DagsterInstance
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 from typer.testing import Result
 
 from soundlink_assets.cli.failures import explain, report
@@ -447,10 +447,12 @@ def test_the_stack_trace_of_a_command_is_there_with_verbose_wherever_it_stands(
         assert "Traceback (most recent call last)" in command(*arguments).stderr
 
 
-def test_an_interrupted_backfill_says_what_is_left(
-    sandbox: RunningSandbox, on_sandbox: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_backfill_ended_by_the_user_puts_its_run_down_and_says_what_is_left(
+    asked: signal.Signals, sandbox: RunningSandbox, on_sandbox: dict[str, str], tmp_path: Path
 ) -> None:
-    sandbox.fail("*/export", Fault.LATENCY, count=None, seconds=3)
+    """By Ctrl-C, by `kill`, or by closing the terminal."""
+    sandbox.fail("*/export", Fault.LATENCY, count=None, seconds=60)
     process = subprocess.Popen(
         [sys.executable, "-m", "soundlink_assets.cli", *BACKFILL, *ONE_ASSET],
         cwd=tmp_path,
@@ -458,13 +460,15 @@ def test_an_interrupted_backfill_says_what_is_left(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not sandbox.requests and process.poll() is None:
+    while len(sandbox.requests) < 2 and process.poll() is None:
         time.sleep(0.05)
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(asked)
     _, said = process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert said.splitlines()[-1] == "Interrupted."
     assert f"Not done: {YESTERDAY}. " in said
     assert "Traceback" not in said
+    with DagsterInstance.from_config(str(tmp_path / "data" / "dagster_home")) as instance:
+        assert [run.status for run in instance.get_runs()] == [DagsterRunStatus.FAILURE]
