@@ -4,7 +4,8 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +17,21 @@ from soundlink_assets.api.errors import About
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
 _LONGEST_ID = 40
 _PIECE_BYTES = 2**20
+_MOMENT = "%Y%m%dT%H%M%SZ"
+_NAME = re.compile(r"_(\d{8}T\d{6}Z)_[0-9a-f]{8}\.jsonl$")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBody:
+    """A refused body in quarantine, and when it was refused."""
+
+    body: Path
+    refused_at: datetime
+
+    @property
+    def reason(self) -> Path:
+        """The file that says why; it is missing if the disk was full."""
+        return self.body.with_suffix(".reason.json")
 
 
 def keep_body(  # noqa: PLR0913 - all that stands in the name and the reason
@@ -35,7 +51,7 @@ def keep_body(  # noqa: PLR0913 - all that stands in the name and the reason
     folder.mkdir(parents=True, exist_ok=True)
     safe_id = _UNSAFE.sub("-", about.campaign_id or "")[:_LONGEST_ID]
     days = f"{about.window.first}_{about.window.last}" if about.window else ""
-    stem = f"{about.export}_{safe_id}_{days}_{at:%Y%m%dT%H%M%SZ}_{secrets.token_hex(4)}"
+    stem = f"{about.export}_{safe_id}_{days}_{at:{_MOMENT}}_{secrets.token_hex(4)}"
     target = folder / f"{stem}.jsonl"
     secret = key.get_secret_value().encode()
     body.seek(0)
@@ -45,8 +61,18 @@ def keep_body(  # noqa: PLR0913 - all that stands in the name and the reason
     partial.replace(target)
     text = json.dumps({**reason, "body": target.name}, indent=2, ensure_ascii=False, default=str)
     partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(folder / f"{stem}.reason.json")
+    partial.replace(KeptBody(target, at).reason)
     return target
+
+
+def kept_bodies(folder: Path) -> list[KeptBody]:
+    """What `keep_body` put into the folder and is still there, oldest first; no other files."""
+    found = (
+        KeptBody(path, datetime.strptime(name[1], _MOMENT).replace(tzinfo=UTC))
+        for path in folder.glob("*.jsonl")
+        if (name := _NAME.search(path.name))
+    )
+    return sorted(found, key=lambda kept: (kept.refused_at, kept.body))
 
 
 def _without(secret: bytes, body: IO[bytes]) -> Iterator[bytes]:

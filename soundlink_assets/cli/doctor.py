@@ -45,6 +45,7 @@ def examine(environment: dict[str, str], now: datetime) -> "list[Finding]":
     from soundlink_assets.cli.probe_cost import probe_cost
     from soundlink_assets.cli.probe_history import probe_history, probe_home
     from soundlink_assets.cli.probe_provider import campaign_count, probe_provider
+    from soundlink_assets.cli.probe_quarantine import probe_quarantine
     from soundlink_assets.cli.probe_settings import probe_settings, usable_settings
     from soundlink_assets.cli.probe_warehouse import probe_warehouse
 
@@ -59,6 +60,7 @@ def examine(environment: dict[str, str], now: datetime) -> "list[Finding]":
         *provider,
         *probed("cost", lambda: probe_cost(settings, campaigns, now)),
         *warehouse,
+        *probed("quarantine", lambda: probe_quarantine(settings, now)),
         *probed("DAGSTER_HOME", lambda: probe_home(home, environment)),
         *probed("history", lambda: probe_history(settings, home, now, warehouse_opens=opens)),
         *probed("versions", _versions),

@@ -1,4 +1,4 @@
-"""`soundlink-assets prune`: take old runs that were replaced out of Dagster's history."""
+"""`soundlink-assets prune`: delete old runs that were replaced, and old refused bodies."""
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -23,19 +23,21 @@ EVENTS_A_QUERY = 500
 def prune(
     *,
     older_than: Annotated[
-        int, typer.Option(metavar="DAYS", min=LEAST_DAYS, help="Only runs that ended before that.")
+        int, typer.Option(metavar="DAYS", min=LEAST_DAYS, help="What is younger stays.")
     ] = 30,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
 ) -> None:
-    """Delete old runs from Dagster's history whose days later runs have fetched again.
+    """Delete old runs whose days later runs have fetched again, and old bodies in quarantine.
 
-    The latest fetch and the latest verdict of every day stay, and so does the warehouse. Needs no
-    key and may run beside everything else, for example weekly from cron.
+    The latest fetch and the latest verdict of every day stay in Dagster's history, and the
+    warehouse stays as it is. Needs no key and may run beside everything else, for example weekly
+    from cron.
 
     Example: `soundlink-assets prune --older-than 60`
     """
     from rich.progress import track
 
+    from soundlink_assets.api.quarantine import kept_bodies
     from soundlink_assets.cli.environment import read_settings
     from soundlink_assets.cli.home import default_home, open_history
     from soundlink_assets.definitions import build_definitions
@@ -43,18 +45,25 @@ def prune(
     home = default_home()
     if not (home / "dagster.yaml").exists():
         raise UserError(f"There is no history of Dagster in {home}. Set DAGSTER_HOME.")
-    assets = build_definitions(read_settings()).resolve_asset_graph().materializable_asset_keys
+    settings = read_settings()
+    assets = build_definitions(settings).resolve_asset_graph().materializable_asset_keys
     before = datetime.now(UTC) - timedelta(days=older_than)
     with open_history(home) as instance:
         replaced = replaced_runs(instance, assets, before)
         if not dry_run:
             for run_id in track(replaced, "deleting", transient=True):
                 delete_run(instance, run_id)
+    refused = [kept for kept in kept_bodies(settings.quarantine_dir) if kept.refused_at < before]
+    if not dry_run:
+        for kept in refused:
+            kept.body.unlink(missing_ok=True)
+            kept.reason.unlink(missing_ok=True)
     done = "Dry run: none is deleted." if dry_run else "They are deleted."
-    typer.echo(
-        f"Runs that ended before {before:%Y-%m-%d} and were replaced since: {len(replaced):,}. "
-        f"{done if replaced else 'Nothing to do.'}"
-    )
+    for what, found in (
+        (f"Runs that ended before {before:%Y-%m-%d} and were replaced since", replaced),
+        (f"Bodies that were refused before {before:%Y-%m-%d}", refused),
+    ):
+        typer.echo(f"{what}: {len(found):,}. {done if found else 'Nothing to do.'}")
 
 
 def replaced_runs(

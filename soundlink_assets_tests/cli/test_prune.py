@@ -16,6 +16,7 @@ from soundlink_assets.contract.window import Window
 from soundlink_assets.defs.catalogue import asset_key
 from soundlink_assets.defs.jobs import JOB_NAME, range_tags
 from soundlink_assets_tests.cli.conftest import Command
+from soundlink_assets_tests.cli.refused import refused
 
 TODAY = datetime.now(UTC).date()
 FIRST, SECOND = TODAY - timedelta(days=3), TODAY - timedelta(days=2)
@@ -158,7 +159,27 @@ def test_the_command_counts_and_deletes(
     deleted = command("prune", DAGSTER_HOME=str(home))
     assert "replaced since: 1. They are deleted." in deleted.stdout
     assert {run.run_id for run in instance.get_runs()} == {kept}
-    assert "Nothing to do" in command("prune", DAGSTER_HOME=str(home)).stdout
+    assert "replaced since: 0. Nothing to do" in command("prune", DAGSTER_HOME=str(home)).stdout
+
+
+def test_old_refused_bodies_are_deleted_with_their_reasons_and_nothing_else_is(
+    command: Command, home: Path, tmp_path: Path
+) -> None:
+    quarantine = tmp_path / "quarantine"
+    young, old = (
+        refused(quarantine, datetime.now(UTC) - timedelta(days=days)).body for days in (1, 40)
+    )
+    notes = quarantine / "notes.jsonl"
+    notes.write_text("mine", encoding="utf-8")
+    there = {"DAGSTER_HOME": home, "SOUNDLINK_QUARANTINE_DIR": quarantine}
+
+    counted = command("prune", "--dry-run", **there)
+    assert "1. Dry run" in counted.stdout
+    assert old.exists()
+
+    deleted = command("prune", **there)
+    assert ": 1. They are deleted." in deleted.stdout
+    assert set(quarantine.iterdir()) == {young, young.with_suffix(".reason.json"), notes}
 
 
 def test_without_a_history_the_command_says_so(command: Command, tmp_path: Path) -> None:
