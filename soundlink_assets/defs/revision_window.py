@@ -261,9 +261,7 @@ def _idle_because(now: datetime, rhythm: Rhythm, history: History, dues: Sequenc
     waiting = sorted({due.day for due in dues if due.at <= now})
     sentences = [newest_state(now, history)]
     if waiting:
-        days = ", ".join(
-            str(window if window.days > 1 else window.first) for window in consecutive(waiting)
-        )
+        days = ", ".join(map(str, consecutive(waiting)))
         sentences.append(f"Due, but waiting for days that soon are too, for one run: {days}.")
     next_at = _next_run_at(now, rhythm, history, dues)
     if next_at is not None and not history.under_way:
