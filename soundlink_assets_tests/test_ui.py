@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from soundlink_assets_tests.ports import free_port
 from soundlink_assets_tests.waiting import wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -34,12 +34,6 @@ pytestmark = [
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 COUNTRY = "soundlink/campaign_country_daily"
 ENGAGEMENT = "soundlink/campaign_engagement_daily"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Connections that fail for real on loopback, and what the error says to do."""
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from soundlink_assets.api import RequestBudget, SoundlinkClient, TransportError, provider_limits
 from soundlink_assets.sandbox import serving
 from soundlink_assets.settings import SettingsError
+from soundlink_assets_tests.ports import closed_port
 
 ELSEWHERE = "https://soundlink.invalid"
 """A name that no resolver knows (RFC 2606)."""
@@ -18,12 +18,6 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def client(base_url: str, folder: Path) -> SoundlinkClient:

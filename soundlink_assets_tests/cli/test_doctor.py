@@ -1,7 +1,6 @@
 """The doctor against a real API, real files and a real Dagster history, whole and broken."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from soundlink_assets.defs.revision_window import Rhythm
 from soundlink_assets.sandbox import Fault, Key, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import AuthStyle, load_settings
 from soundlink_assets_tests.cli.conftest import Command
+from soundlink_assets_tests.ports import closed_port
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -33,12 +33,6 @@ def findings(result: Result) -> dict[str, dict[str, Any]]:
 
 def verdicts(result: Result) -> dict[str, str]:
     return {about: finding["verdict"] for about, finding in findings(result).items()}
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_with_a_good_key_nothing_is_broken_and_at_most_four_requests_are_sent(
