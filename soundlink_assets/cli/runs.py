@@ -54,7 +54,7 @@ class Listener:
 class RunOutcome:
     """What became of one run: its days, whether it succeeded, and what to say if not.
 
-    `rows` are the rows that each export delivered for these days, by export name.
+    `rows` are the rows that each export has for these days after the run, by export name.
     `refused` says that the provider refused the key or the request itself, so that every further
     run would fail in the same way.
     """
@@ -165,7 +165,7 @@ def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
 
 
 def _rows(result: "dg.ExecuteInProcessResult") -> Mapping[str, int]:
-    """Rows that the run delivered, by export, from the metadata of each day."""
+    """Rows of the days that the run wrote, by export, from the metadata of each day."""
     from soundlink_assets.defs.catalogue import asset_key
 
     names = {asset_key(export.table): export.name for export in EXPORTS}

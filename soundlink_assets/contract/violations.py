@@ -46,7 +46,7 @@ class UnreadableDelivery(ContractViolation):
     """The rows are not of the schema version that this platform knows.
 
     Another `schema_version`, an unparsable line, a required field missing, null or of a wrong
-    type. Nothing of the run is written.
+    type. Nothing of the export is written.
     """
 
 

@@ -46,9 +46,9 @@ def _contract_checks(export: Export) -> dict[str, str]:
     refused = "Otherwise the delivery is refused and its campaign's days stay as they were."
     return {
         "schema_version": f"Every row has schema version `{export.schema_version}`. Another "
-        "version may mean other figures: then nothing of the run is stored.",
+        "version may mean other figures: then nothing of the export is stored.",
         "required_fields": "Every line is readable and has the fields that the contract requires, "
-        "each of its type; otherwise nothing of the run is stored. No count is below its least "
+        "each of its type; otherwise nothing of the export is stored. No count is below its least "
         "value (there are no negative streams); otherwise the delivery is refused and its "
         "campaign's days stay as they were.",
         "primary_key": f"No two different rows share a key ({', '.join(export.rows.key)}). "
@@ -88,7 +88,7 @@ def verdicts_on_unreadable(error: "ContractError", window: Window) -> dict[str, 
     """What is to say when one body stops the run: which check it fails, on every day."""
     verdict = Verdict(
         passed=False,
-        description=f"Nothing of this run was stored. Campaign {error.campaign_id}: "
+        description=f"Nothing of this export was stored. Campaign {error.campaign_id}: "
         f"{error.message}.",
         metadata=_bodies([error]),
     )

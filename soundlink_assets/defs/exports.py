@@ -1,6 +1,9 @@
 """The assets that hold what the provider delivered: the campaigns and one asset for each export."""
 
+from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -8,7 +11,7 @@ import dagster as dg
 from soundlink_assets.contract import EXPORTS
 from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.contract.export import Export
-from soundlink_assets.contract.window import Window, settles_at
+from soundlink_assets.contract.window import settles_at
 from soundlink_assets.defs.catalogue import KINDS, OWNERS, asset_key, asset_metadata
 from soundlink_assets.defs.checks_door import (
     door_specs,
@@ -23,6 +26,8 @@ from soundlink_assets.defs.records import FETCHED_AT, IS_SETTLED
 from soundlink_assets.defs.soundlink_api import SoundlinkApi
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from soundlink_assets.api import SoundlinkError
 
 GROUP = "soundlink"
@@ -92,14 +97,14 @@ def _export_asset(export: Export, partitions: dg.PartitionsDefinition[str]) -> d
         try:
             fetched = fetch(export, window, soundlink_api, context.log.info)
         except SoundlinkError as error:
-            if isinstance(error, ContractError):
+            if isinstance(error, ContractError) and error.about.export:
                 yield from report(context, checks, verdicts_on_unreadable(error, window))
             raise failure(error) from None
         if fetched.asked and not fetched.delivered:
             fetched.deliveries.close()
             yield from report(context, checks, verdicts_on_nothing(fetched, window))
             raise nothing_delivered(fetched)
-        describe_days(context, window, fetched)
+        fetched.deliveries.when_written = partial(describe_days, context, fetched)
         yield dg.Output(fetched.deliveries, metadata=_run_metadata(fetched))
         # After the output: a verdict counts for the materialisation that stands when it is given.
         yield from report(context, checks, verdicts_on_delivery(fetched, window))
@@ -126,18 +131,23 @@ def nothing_delivered(fetched: Fetched) -> dg.Failure:
     )
 
 
-def describe_days(context: dg.AssetExecutionContext, window: Window, fetched: Fetched) -> None:
-    """Metadata of each day: its rows, what failed, and whether its figures are final."""
-    rows = fetched.deliveries.rows_by_day()
-    for day in window.dates():
+def describe_days(
+    context: dg.AssetExecutionContext, fetched: Fetched, ledger: "pl.DataFrame"
+) -> None:
+    """Metadata of each day: its stored rows, what failed, and whether its figures are final."""
+    rows: Counter[date] = Counter()
+    for day, row_count in ledger.select("report_date", "row_count").iter_rows():
+        rows[day] += row_count
+    settled = fetched.settled_days(ledger)
+    for day in fetched.deliveries.window.dates():
         context.add_asset_metadata(
             {
-                "dagster/partition_row_count": rows.get(day, 0),
+                "dagster/partition_row_count": rows[day],
                 "campaigns_delivered": len(fetched.delivered),
                 "campaigns_failed": len(fetched.failed),
                 FETCHED_AT: dg.MetadataValue.timestamp(fetched.fetched_at),
                 "settles_at": dg.MetadataValue.timestamp(settles_at(day)),
-                IS_SETTLED: fetched.is_settled(day),
+                IS_SETTLED: day in settled,
             },
             partition_key=day.isoformat(),
         )

@@ -11,9 +11,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from soundlink_assets.contract.export import Export
-from soundlink_assets.contract.window import Window, settled_whatever_the_batch_at, settles_at
+from soundlink_assets.contract.window import Window, settles_at
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from soundlink_assets.api import Delivery, FailedDelivery
     from soundlink_assets.defs.soundlink_api import SoundlinkApi
     from soundlink_assets.warehouse.types import Deliveries
@@ -25,8 +27,7 @@ PROGRESS_EVERY_SECONDS = 10.0
 class Fetched:
     """What the campaigns delivered: the spooled rows, and what there is to say about them.
 
-    `fetched_at` is when the fetch began: every request was sent at or after it, so what it implies
-    holds for all rows, and for the lack of any when no campaign was asked.
+    `fetched_at` is when the fetch began: every request was sent at or after it.
     """
 
     deliveries: "Deliveries"
@@ -37,21 +38,9 @@ class Fetched:
     unexpected_fields: set[str] = field(default_factory=set)
     merged_duplicates: int = 0
     unverified_row_counts: int = 0
-    oldest_exported_at: dict[date, datetime] = field(default_factory=dict)
-
-    def is_settled(self, day: date) -> bool:
-        """Whether what was fetched of `day` is final: fetched and exported after it settled."""
-        if self.failed:
-            return False
-        if self.fetched_at >= settled_whatever_the_batch_at(day):
-            return True
-        exported_at = self.oldest_exported_at.get(day, self.fetched_at)
-        return min(self.fetched_at, exported_at) >= settles_at(day)
 
     def take(self, delivery: "Delivery") -> None:
         """Spool one delivery and note what it says."""
-        import polars as pl
-
         self.deliveries.add(
             delivery.campaign_id, delivery.window, delivery.frame, delivery.fetched_at
         )
@@ -59,11 +48,29 @@ class Fetched:
         self.unexpected_fields.update(delivery.extra_fields)
         self.merged_duplicates += delivery.merged_duplicates
         self.unverified_row_counts += not delivery.row_count_header_seen
-        oldest = delivery.frame.group_by("report_date").agg(pl.col("exported_at").min())
-        for day, exported_at in oldest.iter_rows():
-            self.oldest_exported_at[day] = min(
-                exported_at, self.oldest_exported_at.get(day, exported_at)
-            )
+
+    def settled_days(self, ledger: "pl.DataFrame") -> set[date]:
+        """The days of which nothing can change any more, by the ledger as this run leaves it.
+
+        Cells that this run did not ask for count as well, since a run for one campaign says nothing
+        of the others. A campaign that failed and has no cell keeps its day open.
+        """
+        from soundlink_assets.metrics.settled import CELL, IS_SETTLED, settled_cells
+
+        campaigns: dict[date, set[str]] = {}
+        still_open = set()
+        for campaign_id, day, is_settled in settled_cells(ledger).select(*CELL, IS_SETTLED).rows():
+            campaigns.setdefault(day, set()).add(campaign_id)
+            if not is_settled:
+                still_open.add(day)
+        failed = {failed.campaign_id for failed in self.failed}
+        return {
+            day
+            for day in self.deliveries.window.dates()
+            if self.fetched_at >= settles_at(day)
+            and day not in still_open
+            and failed <= campaigns.get(day, set())
+        }
 
 
 def fetch(

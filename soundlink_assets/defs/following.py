@@ -33,7 +33,8 @@ def follows_any_day() -> dg.AutomationCondition[Any]:
     """For what is computed over all days: due when any day of a source was updated since.
 
     Not while a day of a source is in progress. Days that are missing do not matter, since few
-    warehouses hold them all.
+    warehouses hold them all. Nor does a day whose blocking check failed: the daily tables hold it
+    back, and all other days would wait for it for ever.
     """
     updated = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.newly_updated()
@@ -42,7 +43,6 @@ def follows_any_day() -> dg.AutomationCondition[Any]:
         updated.since_last_handled()
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()
-        & ~_refuted()
     ).with_label("follows any day of its sources")
 
 

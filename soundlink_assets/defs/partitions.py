@@ -16,6 +16,19 @@ def daily_partitions(start: date) -> dg.DailyPartitionsDefinition:
 
 
 def window_of(context: dg.AssetExecutionContext) -> Window:
-    """The days that this run materialises. ValueError if its range is reversed."""
+    """The days that this run materialises.
+
+    dagster.Failure if one of them is no partition, as a day that has not closed: Dagster itself
+    takes any range that somebody puts into a run's tags. ValueError if the range is reversed.
+    """
     keys = context.partition_key_range
-    return Window(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+    window = Window(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
+    partitions = context.assets_def.partitions_def
+    for key in (keys.start, keys.end):
+        if partitions is not None and not partitions.has_partition_key(key):
+            raise dg.Failure(
+                f"{key} is no partition: it has not closed yet (UTC), or lies before "
+                "SOUNDLINK_START_DATE. Nothing was fetched.",
+                allow_retries=False,
+            )
+    return window

@@ -5,6 +5,7 @@ as a `Decision`. No Dagster, no clock, no I/O. Reading the history is `records`,
 is `sensor` and `schedule`.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -135,6 +136,8 @@ def decide(
 
 def due_for_schedule(now: datetime, rhythm: Rhythm, history: History, day: date) -> Scope | str:
     """What of `day` is to be fetched at `now` without waiting for company; or why nothing is."""
+    if day < rhythm.start_date:
+        return f"The first day is {rhythm.start_date}: nothing before it is fetched."
     dues = [due for due in dues_of(now, rhythm, history) if due.day == day]
     ready = frozenset(due.export for due in dues if due.at <= now)
     if ready:
@@ -148,8 +151,20 @@ def due_for_schedule(now: datetime, rhythm: Rhythm, history: History, day: date)
 def horizon(now: datetime, rhythm: Rhythm) -> Window | None:
     """The closed days that a decision can ask for; None before the first day has closed."""
     today = now.astimezone(UTC).date()
-    first = max(rhythm.start_date, today - timedelta(days=rhythm.catch_up_days))
+    reach = timedelta(days=max(rhythm.catch_up_days, days_until_settled(rhythm)))
+    first = max(rhythm.start_date, today - reach)
     return Window(first, today - timedelta(days=1)) if first < today else None
+
+
+def days_until_settled(rhythm: Rhythm) -> int:
+    """How old a day may be when the fetch comes that settles it in any case.
+
+    The fetch before may have been a moment too early; then an interval passes, and half of one more
+    while the day waits for others.
+    """
+    day = date.min
+    last_chance = settled_whatever_the_batch_at(day) + rhythm.refresh_every * 1.5
+    return math.ceil((last_chance - _midnight(day)) / timedelta(days=1)) - 1
 
 
 def dues_of(now: datetime, rhythm: Rhythm, history: History) -> Iterator[Due]:

@@ -133,6 +133,7 @@ class DeliveriesHandler(DbTypeHandler[Deliveries]):
         replaced = replace_cells(connection, obj, now=self._clock(), run_id=context.run_id)
         if replaced.kept_cells:
             context.log.warning(_said_of_kept(table, replaced))
+        obj.when_written(load_cells(connection, table, obj.window))
         exported_at = cast("datetime | None", obj.cells().get_column(EXPORTED_AT).max())
         return {
             "dagster/row_count": row_count(connection, table),

@@ -117,8 +117,8 @@ def _note(lock: IO[str], purpose: str) -> None:
         lock.truncate(0)
         if purpose:
             moment = datetime.now(UTC).isoformat(timespec="seconds")
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}, {purpose} since {moment}")
-        lock.flush()
+            noted = f"process {os.getpid()} on {socket.gethostname()}, {purpose} since {moment}"
+            os.write(lock.fileno(), noted.encode())  # buffered, it would fail again at the close
 
 
 def _holder(lock: IO[str]) -> str:

@@ -1,6 +1,7 @@
 """What assets hand to the IO manager and get from it. Light: polars is imported when rows come."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -59,11 +60,15 @@ class Deliveries:
     `add` takes one verified delivery after the other, so that memory does not grow with the number
     of campaigns. The IO manager writes and closes it; close it yourself when nothing is to be
     written. Not for several threads at once.
+
+    Set `when_written` to be told the ledger of the window as the write leaves it, with the cells
+    of other deliveries, before the write is committed.
     """
 
     def __init__(self, table: Table, window: Window) -> None:
         self.table = table
         self.window = window
+        self.when_written: Callable[[pl.DataFrame], None] = lambda _ledger: None
         own = {column.name for column in OWN_COLUMNS}
         columns = tuple(column for column in table.columns if column.name not in own)
         self._delivered = replace(table, columns=columns)

@@ -61,10 +61,18 @@ class Checked:
 class Platform:
     """The definitions on a sandbox of their own, with a warehouse and an instance."""
 
-    def __init__(self, folder: Path, sandbox: RunningSandbox, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sandbox: RunningSandbox,
+        instance: dg.DagsterInstance,
+        campaign_ids: Sequence[str] = (),
+    ) -> None:
+        self.folder = folder
         self.sandbox = sandbox
         self.instance = instance
         self.settings: Settings = load_settings(
+            campaign_ids=campaign_ids,
             api_key=sandbox.api_key,
             base_url=sandbox.base_url,
             start_date=ANCHOR,
@@ -76,6 +84,10 @@ class Platform:
             max_attempts=1,
         )
         self.definitions = build_definitions(self.settings, clock=sandbox.now)
+
+    def only(self, *campaign_ids: str) -> "Platform":
+        """The same platform with `SOUNDLINK_CAMPAIGN_IDS` set."""
+        return Platform(self.folder, self.sandbox, self.instance, campaign_ids)
 
     def run(self, tags: Mapping[str, str] | None = None) -> Checked:
         """The main job's exports and daily tables, over `DAYS` unless `tags` say otherwise."""

@@ -192,7 +192,7 @@ def test_an_unreadable_body_fails_its_check_on_each_day_and_nothing_is_stored(
             assert not evaluation.passed
             assert evaluation.severity is ERROR
             assert evaluation.description is not None
-            assert evaluation.description.startswith("Nothing of this run was stored.")
+            assert evaluation.description.startswith("Nothing of this export was stored.")
             (row,) = table(evaluation, "refused")
             assert row["campaign_id"] == campaign_id
             body = evaluation.metadata["quarantined_body"]

@@ -5,13 +5,22 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from soundlink_assets.defs.beta import known_beta_features
 from soundlink_assets.defs.following import follows_any_day
 
+BAD_DAY = "2025-02-02"
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_date="2025-03-01")
 
 
 @dg.asset(partitions_def=DAYS)
 def daily() -> None: ...
+
+
+with known_beta_features():
+
+    @dg.asset_check(asset=daily, blocking=True, partitions_def=DAYS)
+    def good(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=context.partition_key != BAD_DAY)
 
 
 @dg.asset(deps=[daily], automation_condition=follows_any_day())
@@ -23,7 +32,9 @@ def page() -> None: ...
 
 
 DEFINITIONS = dg.Definitions(
-    assets=[daily, scorecard, page], jobs=[dg.define_asset_job("all", dg.AssetSelection.all())]
+    assets=[daily, scorecard, page],
+    asset_checks=[good],
+    jobs=[dg.define_asset_job("all", dg.AssetSelection.all())],
 )
 
 
@@ -52,6 +63,7 @@ class Ticks:
             instance=self.instance,
             partition_key=day,
             asset_selection=[asset.key for asset in assets],
+            raise_on_error=day != BAD_DAY,
         )
 
 
@@ -70,6 +82,16 @@ def test_an_old_day_is_followed_once_though_most_days_are_missing(ticks: Ticks) 
     ticks.run(scorecard, page)
     assert ticks.requested() == set()
     assert ticks.requested() == set()
+
+
+def test_a_day_that_a_blocking_check_refuted_does_not_hold_up_the_others(ticks: Ticks) -> None:
+    ticks.run(daily, day=BAD_DAY)
+    ticks.run(scorecard, page)
+    ticks.requested()
+
+    ticks.run(daily, day="2025-01-05")
+
+    assert ticks.requested() >= {"scorecard"}
 
 
 def test_what_follows_the_scorecard_is_computed_after_it(ticks: Ticks) -> None:

@@ -24,6 +24,7 @@ from soundlink_assets.defs.revision_window import (
     Rhythm,
     Scope,
     consecutive,
+    days_until_settled,
     decide,
     due_for_schedule,
     dues_of,
@@ -171,6 +172,24 @@ def test_catching_up_stays_within_the_days_that_are_set() -> None:
     assert requested(decide(NOW, rhythm, history(fetches))) == [
         ("2026-05-10", "2026-05-19", "catch_up+refresh")
     ]
+
+
+@pytest.mark.parametrize("hours", [6, 24, 48, 168])
+def test_every_day_settles_however_little_is_caught_up_and_however_seldom(hours: int) -> None:
+    """The provider's batches lag so far that only the moment from D+10 on settles a day."""
+    rhythm = Rhythm(start_date=ago(60), refresh_every=hours * HOUR, catch_up_days=8)
+    fetches: dict[str, dict[date, Fetch]] = {export: {} for export in BOTH}
+    for steps in range(0, 60 * 24, 3):
+        now = NOW - 60 * DAY + steps * HOUR
+        first_days = {export: min(days) for export, days in fetches.items() if days}
+        for export, day in days_of(
+            decide(now, rhythm, History(fetches=fetches, first_days=first_days))
+        ):
+            fetches[export][day] = Fetch(now, is_settled=now >= settled_whatever_the_batch_at(day))
+
+    long_ago = [day for day in fetches["country"] if day < ago(30)]
+    assert len(long_ago) > 20
+    assert all(fetches[export][day].is_settled for export in BOTH for day in long_ago)
 
 
 def test_catching_up_never_reaches_before_the_first_materialised_day() -> None:
@@ -453,7 +472,8 @@ def test_a_decision_keeps_every_rule(situation: tuple[datetime, Rhythm, History]
     for export, day in asked:
         fetch = past.fetches[export].get(day)
         assert rhythm.start_date <= day < now.date()
-        assert day >= now.date() - timedelta(days=rhythm.catch_up_days)
+        reach = max(rhythm.catch_up_days, days_until_settled(rhythm))
+        assert day >= now.date() - timedelta(days=reach)
         assert not any(scope.covers(export, day) for scope in past.under_way)
         if fetch is not None:
             assert not fetch.is_settled
