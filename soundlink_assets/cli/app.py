@@ -3,8 +3,6 @@
 What a particular error means to a user belongs in `failures`.
 """
 
-import signal
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -13,9 +11,6 @@ from typer.core import TyperGroup
 VERBOSE = "--verbose"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
-
-_ENDINGS = ("SIGTERM", "SIGHUP")
-"""What `kill` sends, and a terminal that is closed. Windows lacks the second."""
 
 
 class UserError(Exception):
@@ -63,27 +58,6 @@ app = typer.Typer(
 )
 
 
-def _end_as_by_ctrl_c() -> None:
-    """Let `kill` and a closed terminal end a command as Ctrl-C does.
-
-    A run that dies without a word would hold its days for hours. What is ignored, as by `nohup`,
-    stays ignored.
-    """
-    for name in _ENDINGS:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _as_ctrl_c)
-
-
-def _as_ctrl_c(_signal: int, frame: FrameType | None) -> None:
-    # Dagster has a handler of its own for Ctrl-C while a run is under way.
-    handler = signal.getsignal(signal.SIGINT)
-    if callable(handler):
-        handler(signal.SIGINT, frame)
-    else:
-        raise KeyboardInterrupt
-
-
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
     if wanted:
         from importlib.metadata import version
@@ -114,7 +88,9 @@ def _every_command(
     """
     from dotenv import load_dotenv
 
-    _end_as_by_ctrl_c()
+    from soundlink_assets.cli.endings import end_as_by_ctrl_c
+
+    end_as_by_ctrl_c()
     ctx.obj = {"verbose": verbose}
     try:
         load_dotenv(".env", override=False)

@@ -75,13 +75,7 @@ def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
     """The window that was typed; UserError that says what is allowed."""
     from soundlink_assets.contract.window import Window
 
-    days = []
-    for text in (start, end):
-        try:
-            days.append(date.fromisoformat(text))
-        except ValueError:
-            raise UserError(f"{text!r} is not a day: give YYYY-MM-DD.") from None
-    first, last = days
+    first, last = _day(start), _day(end)
     if last < first:
         raise UserError(f"{last} is before {first}: give the first day first.")
     if first < earliest:
@@ -94,6 +88,16 @@ def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
             "(UTC)."
         )
     return Window(first, last)
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or str(day) != text:
+        raise UserError(f"{text!r} is not a day: give YYYY-MM-DD.")
+    return day
 
 
 def _report(console: "Console", outcome: "RunOutcome", *, verbose: bool) -> None:
@@ -119,12 +123,12 @@ def _one_of_a_kind(errors: "Sequence[StepError]") -> "Iterable[StepError]":
 
 def _report_rest(console: "Console", window: "Window", outcomes: "Sequence[RunOutcome]") -> None:
     """Say from which day on nothing was tried, if the runs ended early."""
+    from soundlink_assets.cli.progress import print_plainly
     from soundlink_assets.contract.window import Window
 
     parts = window.split()
     if len(outcomes) < len(parts):
         rest = Window(parts[len(outcomes)].first, window.last)
-        console.print(
-            f"Not done: {rest}. What was done before stays; "
-            "run the same command again, or from that day on."
+        print_plainly(
+            console, f"Not done: {rest}. Run the same command again, or from that day on."
         )

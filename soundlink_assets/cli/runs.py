@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from soundlink_assets.cli.app import UserError
+from soundlink_assets.cli.endings import noticing_endings
 from soundlink_assets.contract import EXPORTS
 from soundlink_assets.contract.window import Window
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
 
     from soundlink_assets.settings import Settings
+
+_NEEDLESS = ("Dependencies for step", "Data version mismatch")
+"""What Dagster skips after a failure follows from the failure, which is said anyway; and when
+another run has written the same days, derived ones are computed again if need be."""
 
 REFUSALS = {400, 401, 403, 404}
 """Statuses with which the provider ends a run: the key or the request itself is refused."""
@@ -83,7 +89,8 @@ def run_days(
     """Materialise the days in runs of at most 90, oldest first; one outcome as each run ends.
 
     `select` is a Dagster asset selection such as `soundlink/campaign_country_daily`; everything
-    by default. KeyboardInterrupt ends the run under way and all others.
+    by default. KeyboardInterrupt, also for SIGTERM and SIGHUP, ends the run under way and all
+    others; a run that was under way is marked as failed.
     """
     import dagster as dg
 
@@ -92,21 +99,34 @@ def run_days(
 
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(listener)})
     job = definitions.resolve_job_def(JOB_NAME)
-    keys = _selected_keys(definitions, select) if select else None
-    for part in window.split():
-        try:
-            result = job.execute_in_process(
-                instance=instance,
-                asset_selection=keys,
-                raise_on_error=False,
-                run_config={"loggers": {"progress": {}}},
-                tags=range_tags(part),
-            )
-        except dg.DagsterExecutionInterruptedError:
-            raise KeyboardInterrupt from None
-        if _was_interrupted(result):
-            raise KeyboardInterrupt
-        yield _outcome(part, result)
+    keys = None if select is None else _selected_keys(definitions, select)
+    with noticing_endings() as has_been_asked_to_end:
+        for part in window.split():
+            run_id = str(uuid4())
+            try:
+                result = job.execute_in_process(
+                    instance=instance,
+                    asset_selection=keys,
+                    raise_on_error=False,
+                    run_config={"loggers": {"progress": {}}},
+                    tags=range_tags(part),
+                    run_id=run_id,
+                )
+            except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+                put_down(instance, run_id)
+                raise KeyboardInterrupt from None
+            if has_been_asked_to_end() and not result.success:
+                raise KeyboardInterrupt
+            yield _outcome(part, result)
+            if has_been_asked_to_end():
+                raise KeyboardInterrupt
+
+
+def put_down(instance: "dg.DagsterInstance", run_id: str) -> None:
+    """Mark a run that was interrupted as failed; one that stays open would hold its days."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_failed(run, "The command that executed this run was ended.")
 
 
 def _selected_keys(definitions: "dg.Definitions", select: str) -> "Sequence[dg.AssetKey]":
@@ -129,19 +149,13 @@ def _selected_keys(definitions: "dg.Definitions", select: str) -> "Sequence[dg.A
     return sorted(keys)
 
 
-def _was_interrupted(result: "dg.ExecuteInProcessResult") -> bool:
-    """Whether Ctrl-C reached a step: Dagster records it as the step's failure and returns."""
-    errors = [event.step_failure_data.error for event in result.get_step_failure_events()]
-    return any("DagsterExecutionInterruptedError" in error.to_string() for error in errors if error)
-
-
 def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
     failures = [event.step_failure_data for event in result.get_step_failure_events()]
     errors = tuple(
         StepError(_said(failure.error), failure.error.to_string())
         for failure in failures
         if failure.error is not None
-    )
+    ) or _errors_outside_steps(result)
     failed = {
         (evaluation.asset_key.to_user_string(), evaluation.check_name): CheckVerdict(
             evaluation.asset_key.to_user_string(),
@@ -164,6 +178,16 @@ def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
     )
 
 
+def _errors_outside_steps(result: "dg.ExecuteInProcessResult") -> tuple[StepError, ...]:
+    """Why the run failed before or after its steps."""
+    failures = [
+        event.job_failure_data.error
+        for event in result.all_events
+        if event.event_type_value == "PIPELINE_FAILURE"
+    ]
+    return tuple(StepError(_said(error), error.to_string()) for error in failures if error)
+
+
 def _rows(result: "dg.ExecuteInProcessResult") -> Mapping[str, int]:
     """Rows of the days that the run wrote, by export, from the metadata of each day."""
     from soundlink_assets.defs.catalogue import asset_key
@@ -184,9 +208,8 @@ def _said(error: "SerializableErrorInfo") -> str:
         error = error.cause
     said = error.message.strip()
     name, _, rest = said.partition(": ")
-    if error.cls_name == "Failure" or name.startswith("soundlink_assets."):
-        return rest
-    return said
+    is_name_of_class = "." in name and name.endswith(f".{error.cls_name}")
+    return rest if error.cls_name == "Failure" or is_name_of_class else said
 
 
 def _status(failure: "StepFailureData") -> object:
@@ -210,8 +233,7 @@ def _progress_logger(listener: Listener) -> "dg.LoggerDefinition":
             if event is not None:
                 if event.event_type_value == "STEP_START":
                     listener.progress(f"working on {step.replace('__', '/')}")
-            # What Dagster skips after a failure follows from the failure, which is said anyway.
-            elif step and not said.startswith("Dependencies for step"):
+            elif step and not said.startswith(_NEEDLESS):
                 if record.levelno >= logging.WARNING:
                     listener.warning(said)
                 elif record.levelno >= logging.INFO:
