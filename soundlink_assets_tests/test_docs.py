@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -57,15 +56,15 @@ LOADED = "tables.md"
 
 PRELUDE = {
     "operating.md": "soundlink-assets init my-soundlink && cd my-soundlink && "
-    "soundlink-assets backfill 2026-01-01 2026-01-02",
+    "soundlink-assets backfill",
 }
 """What a document takes for granted."""
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[RunningSandbox]:
-    """A world in which January 2026, the month of the examples, has figures."""
-    with serving(SandboxConfig(campaign_count=3, anchor=date(2026, 1, 1))) as running:
+    """A small world of today, as a reader's key opens."""
+    with serving(SandboxConfig(campaign_count=3)) as running:
         yield running
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -32,7 +31,7 @@ def test_the_tutorial_adds_an_asset_that_answers(tmp_path: Path) -> None:
     commands = [line for block in blocks(TUTORIAL, "sh") for line in block.text.splitlines()]
     (query,) = (block.text for block in blocks(TUTORIAL, "sql"))
 
-    with serving(SandboxConfig(campaign_count=3, anchor=date(2026, 1, 1))) as sandbox:
+    with serving(SandboxConfig(campaign_count=3)) as sandbox:
         settings = {
             "PYTHONPATH": str(copy),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,5 +1,6 @@
 """`soundlink-assets backfill`: materialise a range of days here and now."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from textwrap import indent
@@ -16,13 +17,25 @@ if TYPE_CHECKING:
     from soundlink_assets.contract.window import Window
 
 
+USUAL_DAYS = 14
+"""Half of them settled, half still open: enough to see both."""
+
+
 @app.command()
 def backfill(
     ctx: typer.Context,
-    start: Annotated[str, typer.Argument(metavar="START", help="First day, YYYY-MM-DD (UTC).")],
+    start: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="START",
+            help="First day, YYYY-MM-DD (UTC).",
+            show_default=f"the last {USUAL_DAYS} closed days",
+        ),
+    ] = None,
     end: Annotated[
-        str, typer.Argument(metavar="END", help="Last day, included; at most yesterday.")
-    ],
+        str | None,
+        typer.Argument(metavar="END", help="Last day, included.", show_default="yesterday"),
+    ] = None,
     select: Annotated[
         str | None,
         typer.Option(
@@ -36,16 +49,14 @@ def backfill(
     Runs in this process and is recorded in `DAGSTER_HOME`; needs no daemon. Can be repeated at any
     time: a day is replaced as a whole. Ends with 1 if a run or a check of severity ERROR failed.
 
-    Example: `soundlink-assets backfill 2026-01-01 2026-03-31`
+    Examples: `soundlink-assets backfill`, `soundlink-assets backfill 2026-01-01 2026-03-31`
     """
-    from rich.console import Console
-
     from soundlink_assets.cli.environment import read_settings
     from soundlink_assets.cli.home import default_home, open_history, prepare_home
-    from soundlink_assets.cli.progress import print_plainly, showing_progress
+    from soundlink_assets.cli.progress import console_on, print_plainly, showing_progress
     from soundlink_assets.cli.runs import Listener, run_days
 
-    console = Console(stderr=True)
+    console = console_on(sys.stderr)
     settings = read_settings()
     settings.require_api_key()
     window = closed_days(start, end, settings.start_date, datetime.now(UTC).date())
@@ -71,11 +82,15 @@ def backfill(
         raise typer.Exit(1)
 
 
-def closed_days(start: str, end: str, earliest: date, today: date) -> "Window":
-    """The window that was typed; UserError that says what is allowed."""
+def closed_days(start: str | None, end: str | None, earliest: date, today: date) -> "Window":
+    """The window that was typed, or the usual one; UserError that says what is allowed."""
     from soundlink_assets.contract.window import Window
 
-    first, last = _day(start), _day(end)
+    last = today - timedelta(days=1) if end is None else _day(end)
+    usual = max(earliest, today - timedelta(days=USUAL_DAYS))
+    first = usual if start is None else _day(start)
+    if earliest >= today:
+        raise UserError(f"SOUNDLINK_START_DATE is {earliest}: no day since then has closed yet.")
     if last < first:
         raise UserError(f"{last} is before {first}: give the first day first.")
     if first < earliest:

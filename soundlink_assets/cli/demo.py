@@ -1,5 +1,6 @@
 """`soundlink-assets demo`: the whole platform on the sandbox, results printed."""
 
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,19 +23,17 @@ def demo(
     Synthetic data, no key needed. Everything stays in `data/sandbox`, where `dev --sandbox` shows
     it in the UI.
     """
-    from rich.console import Console
-
     from soundlink_assets.cli import summary
     from soundlink_assets.cli.agreement import differing_rows
     from soundlink_assets.cli.home import open_history, prepare_home
-    from soundlink_assets.cli.progress import print_plainly, showing_progress
+    from soundlink_assets.cli.progress import console_on, print_plainly, showing_progress
     from soundlink_assets.cli.runs import Listener, run_days
     from soundlink_assets.cli.sandboxed import lasting_world, sandbox_settings
     from soundlink_assets.contract.window import Window
     from soundlink_assets.defs.report import REPORT_FILE
     from soundlink_assets.sandbox import serving
 
-    console = Console()
+    console = console_on(sys.stdout)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     window = Window(yesterday - timedelta(days=days - 1), yesterday)
     home = prepare_home(DEMO_FOLDER / "dagster_home")

@@ -129,6 +129,6 @@ def _what_next(folder: Path) -> str:
   cd {shlex.quote(str(folder))}
   put your key into .env (SOUNDLINK_API_KEY=...)
   soundlink-assets doctor                   is everything as it should be?
-  soundlink-assets backfill FIRST LAST      load days, such as 2026-01-01 2026-01-31
-  soundlink-assets dev                      UI and daemon: from now on it keeps itself true
+  soundlink-assets backfill                 load the last two weeks
+  soundlink-assets dev                      UI and daemon: it keeps itself up to date
 """

@@ -1,16 +1,29 @@
 """What a long command says meanwhile: a line that changes on a terminal, few lines elsewhere."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 QUIET_SECONDS = 15.0
 """How long a log file hears nothing before the next message gets into it."""
+
+
+def console_on(stream: TextIO) -> "Console":
+    """A console on standard output or error that a run does not capture if it is a terminal.
+
+    Dagster redirects both for as long as a step lasts, and shows what was written when it ends.
+    """
+    from rich.console import Console
+
+    if stream.isatty():
+        stream = os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding)
+    return Console(file=stream)
 
 
 @contextmanager

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from soundlink_assets.settings import Settings
 
+_CODE_LOCATION = {".dagster/repository": "__repository__@soundlink_assets"}
+"""By this tag the UI finds a job's runs; the daemon gives it to those that it launches."""
+
 _NEEDLESS = ("Dependencies for step", "Data version mismatch")
 """What Dagster skips after a failure follows from the failure, which is said anyway; and when
 another run has written the same days, derived ones are computed again if need be."""
@@ -109,7 +112,7 @@ def run_days(
                     asset_selection=keys,
                     raise_on_error=False,
                     run_config={"loggers": {"progress": {}}},
-                    tags=range_tags(part),
+                    tags=range_tags(part) | _CODE_LOCATION,
                     run_id=run_id,
                 )
             except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
