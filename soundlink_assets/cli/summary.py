@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from soundlink_assets.contract import EXPORTS
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.console import Console
 
     from soundlink_assets.cli.runs import RunOutcome
@@ -23,27 +24,37 @@ with countries as (
     group by country_code, currency
 )
 select country_code, currency, spend, listeners, followers,
-       spend::double / nullif(listeners, 0) as cost_per_listener,
+       case when spend > 0 then spend::double / nullif(listeners, 0) end as cost_per_listener,
        (listeners / sum(listeners) over (partition by currency))
          / nullif(spend::double / nullif(sum(spend) over (partition by currency), 0), 0)
          as efficiency_index
 from countries
-order by listeners < $few, cost_per_listener nulls last, country_code
+order by spend <= 0, listeners < $few, cost_per_listener nulls last, country_code
 """
+"""Where nothing was spent, a listener has no cost: zero would rank first as the cheapest."""
 
 NONE = "-"
 
 SPILLOVER = """
-select campaign_name,
+select campaign_id,
+       max_by(campaign_name, (report_date, campaign_name)) as name,
        sum(promoted_streams) as promoted,
        sum(spillover_streams) as spillover,
        sum(spillover_streams)::double
-         / nullif(sum(promoted_streams) + sum(spillover_streams), 0) as share,
-       max_by(top_spillover_track_name, spillover_streams) as top_track
+         / nullif(sum(promoted_streams) + sum(spillover_streams), 0) as share
 from analytics.spillover_share
 where report_date between $first and $last
+group by campaign_id
+order by share desc nulls last, name, campaign_id
+"""
+
+PLAYS = """
+select campaign_id, campaign_target_type, campaign_target_isrc, campaign_target_spotify_track_id,
+       engagement_context, engaged_track_isrc, engaged_spotify_track_id, engaged_track_name,
+       sum(streams)::bigint as streams
+from soundlink.campaign_engagement_daily
+where report_date between $first and $last
 group by all
-order by share desc nulls last
 """
 
 
@@ -70,7 +81,7 @@ def print_loaded(
 
 
 def print_countries(console: "Console", warehouse: str, window: "Window") -> None:
-    """The countries by cost per listener, cheapest first."""
+    """The countries by cost per listener, cheapest first; those without spend last."""
     from rich.table import Table
 
     table = Table(title="Which countries buy listeners cheaply", title_justify="left")
@@ -105,9 +116,11 @@ def print_spillover(console: "Console", warehouse: str, window: "Window") -> Non
     for name in ("campaign", "promoted plays", "spillover plays", "share", "top spillover track"):
         left = name in {"campaign", "top spillover track"}
         table.add_column(name, justify="left" if left else "right")
-    for campaign, promoted, spillover, share, top in _read(warehouse, SPILLOVER, window):
+    top_tracks = _top_tracks(warehouse, window)
+    for campaign_id, name, promoted, spillover, share in _read(warehouse, SPILLOVER, window):
         shown = NONE if share is None else f"{share:.0%}"
-        table.add_row(campaign, f"{promoted:,}", f"{spillover:,}", shown, top or NONE)
+        top = top_tracks.get(campaign_id, NONE)
+        table.add_row(name, f"{promoted:,}", f"{spillover:,}", shown, top)
     console.print()
     console.print(table)
 
@@ -134,13 +147,26 @@ def print_agreement(console: "Console", compared: int, different: int) -> None:
         console.print(f"[green]All {compared:,} rows of both tables equal SQL over the exports.[/]")
 
 
+def _top_tracks(warehouse: str, window: "Window") -> dict[str, str]:
+    """The title of each campaign's other track with the most plays in the whole window."""
+    from soundlink_assets.metrics.spillover_tracks import spillover_tracks
+
+    tracks = spillover_tracks(_read_frame(warehouse, PLAYS, window))
+    most_played = tracks.unique("campaign_id", keep="first", maintain_order=True)
+    return dict(most_played.select("campaign_id", "track_name").iter_rows())
+
+
 def _read(
     warehouse: str, sql: str, window: "Window", **parameters: object
 ) -> list[tuple[Any, ...]]:
+    return _read_frame(warehouse, sql, window, **parameters).rows()
+
+
+def _read_frame(warehouse: str, sql: str, window: "Window", **parameters: object) -> "pl.DataFrame":
     from soundlink_assets.warehouse.reading import read_frame
 
     days = {"first": window.first, "last": window.last}
-    return read_frame(warehouse, sql, days | parameters).rows()
+    return read_frame(warehouse, sql, days | parameters)
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -1,7 +1,7 @@
 """Derived tables as pure functions: rows in, rows out. No I/O, no Dagster, no DuckDB.
 
-`tables` and `scorecard_tables` describe the tables and need the standard library only; the other
-modules compute them with polars. What a delivered row is stands in `contract`; when a table is
+`tables` describes the tables and needs the standard library only; the other modules compute them
+with polars. What a delivered row is stands in `contract`; when a table is
 computed stands in `defs`.
 
 Every ratio is a sum divided by a sum, of counts and money; a ratio that the provider published is

@@ -25,7 +25,7 @@ def playlist_track_share(rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFram
             newest("track_name"),
             pl.col("streams").sum(),
             pl.col("new_listener_streams").sum(),
-            pl.col("playlist_position").min(),
+            _first_place(),
             pl.col("is_settled").all(),
         )
     )
@@ -43,6 +43,12 @@ def playlist_track_share(rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFram
         ),
         PLAYLIST_TRACK_SHARE,
     )
+
+
+def _first_place() -> pl.Expr:
+    """The smallest position; less than 1 is no place, and must not win against one that is."""
+    position = pl.col("playlist_position")
+    return position.filter(position >= 1).min()
 
 
 def _share_within(*columns: str) -> pl.Expr:

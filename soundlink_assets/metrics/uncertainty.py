@@ -60,22 +60,21 @@ def wilson_interval(successes: Array, trials: Array) -> tuple[Array, Array]:
 class GammaPrior:
     """How the countries of a campaign differ in listeners per amount spent.
 
-    The mean, shape / rate, is the campaign's own; the smaller the shape, the more they differ.
+    The mean, shape / rate, is the campaign's own, all its countries together; the smaller the
+    shape, the more those with spend differ.
     """
 
     shape: float
     rate: float
 
 
-def fit_prior(spend: Array, count: Array) -> GammaPrior | None:
-    """The prior of one campaign from its countries' spend (all positive) and counts.
+def fit_prior(spend: Array, count: Array, mean: float) -> GammaPrior:
+    """The prior of a campaign from the spend (all positive) and counts of its countries with spend.
 
-    Its mean is fixed at the campaign's count per spend; its shape maximises the marginal
-    (negative binomial) likelihood within `PRIOR_SHAPES`. None if nothing was counted.
+    `mean` is the campaign's count per spend. It is given, because the campaign also counts people
+    in countries without spend, of which a cost says nothing. The shape maximises the marginal
+    (negative binomial) likelihood within `PRIOR_SHAPES`.
     """
-    if count.sum() <= 0:
-        return None
-    mean = count.sum() / spend.sum()
 
     def misfit(log_shape: float) -> float:
         shape = np.exp(log_shape)
@@ -104,17 +103,19 @@ class ShrunkCosts:
 def shrink(spend: Array, count: Array) -> ShrunkCosts:
     """Costs of the countries of one campaign, pulled to the campaign the more the less they spent.
 
-    `beats_campaign` is the probability that a country's true cost is below the campaign's, which is
-    taken as known; NaN if only one country has spend. Both are NaN for a country without spend,
-    and for all if nothing was counted.
+    The campaign's cost is all its spend over all its count, countries without spend included, as a
+    reader sees it; it is taken as known. `beats_campaign` is the probability that a country's true
+    cost is below it; NaN if only one country has spend. Both are NaN for a country without spend,
+    and for all if the campaign has no spend or nothing was counted.
     """
     cost = np.full(spend.shape, np.nan)
     beats = np.full(spend.shape, np.nan)
     paid = spend > 0
-    prior = fit_prior(spend[paid], count[paid])
-    if prior is not None:
+    if spend.sum() > 0 and count.sum() > 0:
+        campaign = float(count.sum() / spend.sum())
+        prior = fit_prior(spend[paid], count[paid], campaign)
         shape, rate = prior.shape + count[paid], prior.rate + spend[paid]
         cost[paid] = rate / shape
         if paid.sum() > 1:
-            beats[paid] = special.gammaincc(shape, rate * prior.shape / prior.rate)
+            beats[paid] = special.gammaincc(shape, rate * campaign)
     return ShrunkCosts(cost, beats)

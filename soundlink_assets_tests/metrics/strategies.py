@@ -51,7 +51,7 @@ _engagement_row: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "engaged_spotify_track_id": st.sampled_from([PROMOTED_ID, "a", "b", "c"]),
         "engaged_track_isrc": st.sampled_from(["DE-XW6-25-00259", "XX", None]),
         "engaged_track_name": st.sampled_from(["A", "B"]),
-        "playlist_position": st.none() | st.integers(1, 40),
+        "playlist_position": st.none() | st.integers(-1, 40),
         "streams": _count,
         "new_listener_streams": _count,
     }

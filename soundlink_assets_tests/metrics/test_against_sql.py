@@ -141,7 +141,7 @@ plays AS (
 ),
 positions AS (
     SELECT report_date, campaign_id, engaged_spotify_track_id AS track_id,
-        min(playlist_position) AS playlist_position
+        min(playlist_position) FILTER (playlist_position >= 1) AS playlist_position
     FROM rows WHERE engagement_context = 'playlist' GROUP BY ALL
 )
 SELECT

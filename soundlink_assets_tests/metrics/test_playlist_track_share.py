@@ -79,6 +79,28 @@ def test_a_position_belongs_to_the_track_and_not_to_a_country() -> None:
     assert _by_track(result, "playlist_position") == {("US", "a"): 3, ("DE", "a"): 3}
 
 
+@pytest.mark.parametrize("no_place", [0, -1])
+def test_a_position_below_one_is_none_and_does_not_win_against_one_that_is(no_place: int) -> None:
+    result = _shares(
+        _play("a", 5, "US", playlist_position=no_place),
+        _play("a", 5, "US", account_id="two", playlist_position=7),
+        _play("a", 5, "DE", playlist_position=no_place),
+        _play("b", 5, "US", playlist_position=no_place),
+    )
+    assert _by_track(result, "playlist_position") == {
+        ("US", "a"): 7,
+        ("DE", "a"): 7,
+        ("US", "b"): None,
+    }
+    assert result["positions_known"].all()
+
+
+def test_positions_below_one_alone_leave_the_positions_unknown() -> None:
+    result = _shares(_play("a", 5, playlist_position=0), _play("b", 5))
+    assert result["playlist_position"].to_list() == [None, None]
+    assert result["positions_known"].to_list() == [False, False]
+
+
 def test_positions_are_never_added_up() -> None:
     result = _shares(
         _play("a", 5, account_id="one", playlist_position=3),

@@ -256,6 +256,53 @@ def test_countries_are_ranked_by_the_shrunk_cost() -> None:
     assert 0.2 < beats["CC"] < 0.9
 
 
+def test_a_country_is_compared_with_the_cost_that_its_campaign_shows() -> None:
+    """400 for 2,000 listeners, 400 of them in a country without spend: 0.20, and not 0.25."""
+    daily = _daily(
+        {"country_code": "FR", "spend_media": "217", "listeners": 1000},
+        {"country_code": "US", "spend_media": "183", "listeners": 600},
+        {"country_code": "BR", "spend_media": "0", "listeners": 400},
+    )
+    campaign = _only(campaign_scorecard(daily, NO_PLAYS, AS_OF))
+    card = country_scorecard(daily, NO_PLAYS, AS_OF)
+    for period in ("", "_28d"):
+        assert campaign[f"cost_per_listener{period}"] == pytest.approx(0.2)
+        beats = dict(card.select("country_code", f"probability_beats_campaign{period}").iter_rows())
+        assert beats["FR"] < 0.01
+        assert beats["US"] < 0.01
+        assert beats["BR"] is None
+        ranks = dict(card.select("country_code", f"rank{period}").iter_rows())
+        assert ranks == {"FR": 1, "US": 2, "BR": None}
+
+
+def test_each_currency_of_a_campaign_has_a_cost_of_its_own_to_beat() -> None:
+    """Listeners without spend in dollars leave the countries that were paid in euros alone."""
+    euros = (
+        {"country_code": "FR", "spend_media": "100", "listeners": 600, "currency": "EUR"},
+        {"country_code": "DE", "spend_media": "100", "listeners": 400, "currency": "EUR"},
+    )
+    dollars = {"country_code": "BR", "spend_media": "0", "listeners": 5000}
+    alone, beside = (
+        country_scorecard(_daily(*rows), NO_PLAYS, AS_OF).filter(currency="EUR")
+        for rows in (euros, (*euros, dollars))
+    )
+    assert_frame_equal(alone, beside)
+    assert alone["probability_beats_campaign"].to_list()[1] > 0.99
+
+
+def test_a_campaign_without_spend_has_no_costs_to_compare() -> None:
+    card = country_scorecard(
+        _daily(
+            {"country_code": "BR", "spend_media": "0", "listeners": 400},
+            {"country_code": "US", "spend_media": "0", "listeners": 4},
+        ),
+        NO_PLAYS,
+        AS_OF,
+    )
+    compared = card.select("cost_per_listener_shrunk", "rank", "probability_beats_campaign")
+    assert compared.rows() == [(None, None, None), (None, None, None)]
+
+
 def test_ranks_are_within_a_campaign_and_a_currency() -> None:
     card = country_scorecard(
         _daily(

@@ -104,12 +104,46 @@ def test_a_campaign_without_listeners_has_nothing_to_shrink_to() -> None:
     assert np.isnan(costs.beats_campaign).all()
 
 
-def test_a_country_without_spend_is_left_out_of_the_fit() -> None:
-    costs = shrink(_array(30, 20, 0), _array(12, 10, 500))
-    alone = shrink(_array(30, 20), _array(12, 10))
-    assert costs.cost[:2] == pytest.approx(alone.cost)
+def test_a_country_without_spend_has_no_cost_but_lowers_that_of_its_campaign() -> None:
+    """400 spent on 2,000 people: 0.20 each. Both paid countries are dearer than that."""
+    costs = shrink(_array(217, 183, 0), _array(1000, 600, 400))
+    assert (costs.beats_campaign[:2] < 0.01).all()
+    assert 0.2 < costs.cost[0] < 0.217
+    assert 0.2 < costs.cost[1] < 0.305
     assert np.isnan(costs.cost[2])
     assert np.isnan(costs.beats_campaign[2])
+
+
+def test_countries_without_spend_are_one_or_many_all_the_same() -> None:
+    together = shrink(_array(30, 20, 0), _array(12, 10, 8))
+    apart = shrink(_array(30, 20, 0, 0), _array(12, 10, 5, 3))
+    assert apart.cost[:2] == pytest.approx(together.cost[:2])
+    assert apart.beats_campaign[:2] == pytest.approx(together.beats_campaign[:2])
+
+
+def test_the_spread_is_fitted_to_the_countries_with_spend() -> None:
+    spend, count = _array(30, 20), _array(12, 30)
+    prior = fit_prior(spend, count, 50 / 50)
+    costs = shrink(_array(30, 20, 0), _array(12, 30, 8)).cost[:2]
+    assert costs == pytest.approx((prior.rate + spend) / (prior.shape + count))
+
+
+def test_a_paid_country_without_listeners_is_dearer_than_a_campaign_that_has_some() -> None:
+    costs = shrink(_array(30, 20, 0), _array(0, 0, 10))
+    assert (costs.cost[:2] > 50 / 10).all()
+    assert (costs.beats_campaign[:2] < 0.5).all()
+
+
+def test_a_campaign_without_spend_has_no_costs() -> None:
+    costs = shrink(_array(0, 0), _array(12, 10))
+    assert np.isnan(costs.cost).all()
+    assert np.isnan(costs.beats_campaign).all()
+
+
+def test_a_campaign_whose_spend_was_taken_back_has_no_costs() -> None:
+    costs = shrink(_array(30, -30), _array(12, 10))
+    assert np.isnan(costs.cost).all()
+    assert np.isnan(costs.beats_campaign).all()
 
 
 def test_no_countries_give_no_costs() -> None:
@@ -118,9 +152,8 @@ def test_no_countries_give_no_costs() -> None:
 
 def test_the_probability_is_the_posterior_mass_above_the_campaigns_rate() -> None:
     spend, count = _array(100, 60, 40), _array(120, 90, 20)
-    prior = fit_prior(spend, count)
-    assert prior is not None
     campaign = count.sum() / spend.sum()
+    prior = fit_prior(spend, count, campaign)
 
     def posterior(rate: float) -> float:
         return float(
@@ -135,9 +168,8 @@ def test_the_probability_is_the_posterior_mass_above_the_campaigns_rate() -> Non
 
 def test_the_fitted_shape_maximises_the_negative_binomial_likelihood() -> None:
     spend, count = _array(100, 60, 40, 90), _array(150, 50, 60, 60)
-    prior = fit_prior(spend, count)
-    assert prior is not None
     mean = count.sum() / spend.sum()
+    prior = fit_prior(spend, count, mean)
 
     def likelihood(shape: float) -> float:
         rate = shape / mean
@@ -165,29 +197,45 @@ def test_the_fit_finds_how_much_countries_differ() -> None:
     generator = np.random.default_rng(2)
     truth = generator.gamma(5, 1 / 2, size=400)
     spend = generator.uniform(20, 200, size=400)
-    prior = fit_prior(spend, generator.poisson(truth * spend).astype(np.float64))
-    assert prior is not None
+    prior = fit_prior(spend, generator.poisson(truth * spend).astype(np.float64), 5 / 2)
     assert prior.shape == pytest.approx(5, rel=0.2)
 
 
-@given(
-    st.lists(st.tuples(st.floats(0.01, 10_000), st.integers(0, 10_000)), min_size=1, max_size=12)
+_amount = st.just(0.0) | st.floats(0.01, 10_000)
+_countries = st.lists(st.tuples(_amount, st.integers(0, 10_000)), min_size=1, max_size=12).map(
+    lambda countries: _array(*(figure for country in countries for figure in country)).reshape(
+        -1, 2
+    )
 )
+
+
+@given(_countries)
 @settings(max_examples=60, deadline=None)
-def test_a_shrunk_cost_lies_between_the_countrys_and_the_campaigns(
-    countries: list[tuple[float, int]],
-) -> None:
-    spend = _array(*(amount for amount, _ in countries))
-    count = _array(*(people for _, people in countries))
+def test_a_shrunk_cost_lies_between_the_countrys_and_the_campaigns(countries: Array) -> None:
+    spend, count = countries.T
     costs = shrink(spend, count)
-    if count.sum() == 0:
+    if count.sum() == 0 or spend.sum() == 0:
         assert np.isnan(costs.cost).all()
         return
     campaign = spend.sum() / count.sum()
-    for country, cost in zip(countries, costs.cost, strict=True):
-        raw = country[0] / country[1] if country[1] else np.inf
+    paid = spend > 0
+    assert np.isnan(costs.cost[~paid]).all()
+    for amount, people, cost in zip(spend[paid], count[paid], costs.cost[paid], strict=True):
+        raw = amount / people if people else np.inf
         assert min(raw, campaign) * (1 - 1e-9) <= cost <= max(raw, campaign) * (1 + 1e-9)
         assert np.isfinite(cost)
-    known = costs.beats_campaign[~np.isnan(costs.beats_campaign)]
-    assert ((known >= 0) & (known <= 1)).all()
-    assert known.size == (len(countries) if len(countries) > 1 else 0)
+
+
+@given(_countries)
+@settings(max_examples=60, deadline=None)
+def test_what_is_called_cheaper_or_dearer_than_the_campaign_is(countries: Array) -> None:
+    """The words of the report: from 95 percent, and up to 5 percent, beside the raw cost."""
+    spend, count = countries.T
+    beats = shrink(spend, count).beats_campaign
+    known = ~np.isnan(beats)
+    paid = int((spend > 0).sum())
+    assert known.sum() == (paid if paid > 1 and count.sum() else 0)
+    assert ((beats[known] >= 0) & (beats[known] <= 1)).all()
+    cheaper = count * spend.sum() > spend * count.sum()
+    assert cheaper[known & (beats >= 0.95)].all()
+    assert not cheaper[known & (beats <= 0.05)].any()

@@ -80,8 +80,8 @@ PLAYLIST_TRACK_SHARE = Table(
             nullable=True,
             minimum=1,
             description="Place of the track in the playlist on that day, 1 at the top, the same "
-            "for all countries. Null is unknown. Never add up or average; take the smallest. May "
-            "be filled in later than seven days.",
+            "for all countries. Null is unknown, also where less than 1 was delivered. Never add "
+            "up or average; take the smallest. May be filled in later than seven days.",
             sources=columns_of(_ROWS, "playlist_position"),
         ),
         Column(

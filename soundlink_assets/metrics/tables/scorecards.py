@@ -23,6 +23,10 @@ _ASSOCIATION = (
     "Costs are associations between where money was spent and where people listened: use them to "
     "choose what to try next, not as proof that spend caused listening."
 )
+_OF_CAMPAIGN = (
+    "the campaign's cost_per_listener (all its spend / all its listeners, those in countries "
+    "without spend included)"
+)
 _INTERVAL_USE = (
     "Listeners who return and days that resemble one another make the real uncertainty larger."
 )
@@ -162,9 +166,10 @@ def _ranking(suffix: str, period: str) -> tuple[Column, ...]:
             f"cost_per_listener_shrunk{suffix}",
             "currency per person",
             f"cost_per_listener {period}, pulled towards the campaign's own the more the less was "
-            "spent in the country: the mean of a Gamma-Poisson model whose prior is fitted to the "
-            "campaign's countries by marginal likelihood. For comparing countries of one campaign "
-            "with little data. Null without spend in the country or listeners in the campaign. "
+            "spent in the country: the cost at the mean of a Gamma-Poisson model. The mean of its "
+            f"prior is {_OF_CAMPAIGN}; its spread is fitted to the countries with spend by "
+            "marginal likelihood. For comparing countries of one campaign with little data. Null "
+            "without spend in the country, and without spend or listeners in the campaign. "
             f"{NOT_SUMMED}",
             *sources,
         ),
@@ -182,9 +187,9 @@ def _ranking(suffix: str, period: str) -> tuple[Column, ...]:
         ratio(
             f"probability_beats_campaign{suffix}",
             "probability",
-            "Probability, under the same model, that the country's listeners cost less than the "
-            f"campaign's do on average {period}. Near 0.5: no evidence either way. Null if only "
-            "one country has spend.",
+            "Probability, under the same model, that the country's listeners cost less than "
+            f"{_OF_CAMPAIGN}, {period}. Near 0.5: no evidence either way. Null where "
+            "cost_per_listener_shrunk is, and if only one country has spend.",
             *sources,
         ),
     )
