@@ -38,7 +38,7 @@ def report(
     content = read_report_content(settings.warehouse, made_at=utc_now(), campaign_id=campaign)
     if content.campaign_scorecard.is_empty():
         raise UserError(_nothing(settings.warehouse, campaign))
-    write_report(replace(content, checks=tuple(_check_results(settings))), out)
+    write_report(replace(content, checks=_check_results(settings)), out)
     typer.echo(f"Wrote {out}")
 
 
@@ -54,15 +54,16 @@ def _nothing(warehouse: str, campaign: str | None) -> str:
     )
 
 
-def _check_results(settings: "Settings") -> "list[CheckResult]":
+def _check_results(settings: "Settings") -> "tuple[CheckResult, ...]":
     """What the history of this machine says; nothing if there is none."""
     from soundlink_assets.cli.home import default_home, open_history
     from soundlink_assets.definitions import build_definitions
     from soundlink_assets.defs.check_results import last_check_results
+    from soundlink_assets.defs.report import with_outdated
 
     home = default_home()
     if not (home / "dagster.yaml").exists():
-        return []
+        return ()
     graph = build_definitions(settings).resolve_asset_graph()
     with open_history(home) as instance:
-        return last_check_results(instance, graph.asset_check_keys)
+        return with_outdated(instance, last_check_results(instance, graph.asset_check_keys))

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import dagster as dg
 
@@ -12,7 +13,7 @@ from soundlink_assets.clock import Clock
 from soundlink_assets.contract import CAMPAIGN_ENGAGEMENT_DAILY
 from soundlink_assets.contract.campaigns import CAMPAIGNS
 from soundlink_assets.defs.catalogue import OWNERS, asset_key
-from soundlink_assets.defs.check_results import last_check_results
+from soundlink_assets.defs.check_results import JUDGED, last_check_results
 from soundlink_assets.defs.derived import GROUP
 from soundlink_assets.defs.following import follows_any_day
 from soundlink_assets.defs.report_content import read_report_content
@@ -26,7 +27,7 @@ from soundlink_assets.metrics.tables import (
 )
 
 if TYPE_CHECKING:
-    from soundlink_assets.report.content import ReportContent
+    from soundlink_assets.report.content import CheckResult, ReportContent
 
 REPORT_KEY = dg.AssetKey([SCHEMA, "campaign_report"])
 REPORT_FILE = "campaign_report.html"
@@ -66,7 +67,8 @@ def report_asset(
     )
     def campaign_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         content = read_report_content(warehouse, made_at=clock())
-        content = replace(content, checks=tuple(last_check_results(context.instance, checks)))
+        results = last_check_results(context.instance, checks)
+        content = replace(content, checks=with_outdated(context.instance, results))
         path = report_path(warehouse)
         write_report(content, path)
         return dg.MaterializeResult(
@@ -82,6 +84,38 @@ def report_asset(
     return campaign_report
 
 
+def with_outdated(
+    instance: dg.DagsterInstance, results: Iterable["CheckResult"]
+) -> tuple["CheckResult", ...]:
+    """The results, each with whether its asset was written again since.
+
+    Nothing orders the report after the checks of its sources: it may run before they judge anew.
+    """
+    return tuple(replace(result, is_outdated=_is_outdated(instance, result)) for result in results)
+
+
+def _is_outdated(instance: dg.DagsterInstance, result: "CheckResult") -> bool:
+    """Never so of an asset by days: there, what was written since may be other days."""
+    asset = dg.AssetKey.from_user_string(result.asset)
+    written = instance.get_latest_materialization_event(asset)
+    materialization = written.asset_materialization if written else None
+    if written is None or materialization is None or materialization.partition is not None:
+        return False
+    judged = _judged_write_at(instance, dg.AssetCheckKey(asset, result.check))
+    return judged is not None and judged < written.timestamp
+
+
+def _judged_write_at(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> float | None:
+    """When that was written which the check's last verdict is about."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=JUDGED
+    )
+    event = records[0].event if records else None
+    evaluation = event.asset_check_evaluation if event else None
+    target = evaluation.target_materialization_data if evaluation else None
+    return target.timestamp if target else None
+
+
 def report_path(warehouse: str) -> Path:
     """Where the asset writes the report."""
     return Path(warehouse).expanduser().absolute().with_name(REPORT_FILE)
@@ -93,9 +127,13 @@ def write_report(content: "ReportContent", path: Path) -> None:
 
     page = render_page(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.part")
-    half.write_text(page, encoding="utf-8")
-    half.replace(path)
+    # A name of its own: two runs may write at once.
+    half = path.with_name(f".{uuid4().hex}.part")
+    try:
+        half.write_text(page, encoding="utf-8")
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _picture(content: "ReportContent") -> dict[str, dg.MetadataValue]:

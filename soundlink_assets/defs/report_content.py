@@ -147,4 +147,5 @@ def _playlist_tracks(frame: "pl.DataFrame") -> "pl.DataFrame":
         pl.col("track_name").sort().last(),
         pl.col("streams").sum(),
         pl.col("playlist_position").min(),
+        pl.col("is_settled").all(),
     )

@@ -33,6 +33,19 @@ from soundlink_assets.report.country_names import country_name
 _AMOUNTS = alt.Axis(tickCount=4, tickMinStep=1, format=",d")
 _ROW = 24
 _LABELS = 170
+_WIDE = (
+    r"\\u1100-\\u115f\\u2e80-\\ua4cf\\uac00-\\ud7a3\\uf900-\\ufaff\\uff00-\\uff60"
+    r"\\u{10000}-\\u{10ffff}"
+)
+_ROOM = f"(?:[{_WIDE}]|[^{_WIDE}]{{2}}|[^{_WIDE}](?=[{_WIDE}]|$))"
+"""One wide character, or two narrow ones."""
+
+_LONGER = f"^({_ROOM}{{14}}).{{3,}}$"
+"""A name that needs more room than `_LABELS`; group 1 is the part of it that is drawn.
+
+The renderer's own limit cuts characters beyond U+FFFF in half, and fails on the half.
+"""
+
 _INTERVALS = 380
 _POSITIONS = 620
 
@@ -286,7 +299,14 @@ def playlist_positions(tracks: pl.DataFrame) -> Drawing:
 
 
 def _name_axis() -> alt.Axis:
-    return alt.Axis(labelColor=INK, labelFontSize=12, domain=False, ticks=False, labelLimit=_LABELS)
+    return alt.Axis(
+        labelColor=INK,
+        labelFontSize=12,
+        domain=False,
+        ticks=False,
+        labelLimit=0,
+        labelExpr=f"replace(datum.label, regexp('{_LONGER}', 'su'), '$1…')",
+    )
 
 
 def _column_title(text: str) -> alt.TitleParams:

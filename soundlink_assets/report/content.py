@@ -11,7 +11,10 @@ SHOWN_DAYS = 90
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """The last verdict of one asset check, over everything that its run looked at."""
+    """The last verdict of one asset check, over everything that its run looked at.
+
+    `is_outdated` says that the asset was written again since.
+    """
 
     asset: str
     check: str
@@ -19,6 +22,7 @@ class CheckResult:
     severity: str
     description: str
     checked_at: datetime
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,8 @@ class ReportContent:
     `spend_by_day`: campaign_id, currency, report_date, spend_media, listeners, is_settled.
     `plays_by_day`: campaign_id, report_date, promoted_streams, spillover_streams, is_settled.
     `spillover_tracks`: campaign_id, track_id, track_name, streams.
-    `playlist_tracks`: campaign_id, report_date, track_id, track_name, streams, playlist_position.
+    `playlist_tracks`: campaign_id, report_date, track_id, track_name, streams, playlist_position,
+    is_settled.
     Frames by day or track cover the last `SHOWN_DAYS` days until `as_of`.
     `is_synthetic` says that the figures are the sandbox's.
     """

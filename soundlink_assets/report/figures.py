@@ -7,6 +7,7 @@ import polars as pl
 from soundlink_assets.report import charts, formats
 from soundlink_assets.report.chart_style import LISTENERS
 from soundlink_assets.report.content import SHOWN_DAYS
+from soundlink_assets.report.printable import printable
 from soundlink_assets.report.rendering import svg
 
 MAX_COUNTRIES = 15
@@ -43,15 +44,11 @@ def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> lis
     """Countries by cost per listener. No figure without data."""
     paid = countries.filter(pl.col("rank").is_not_null())
     share = pl.col("spend_media").cast(pl.Float64) / float(paid["spend_media"].sum() or 1)
-    shown = (
-        paid.filter(share >= LEAST_SPEND_SHARE)
-        .top_k(MAX_COUNTRIES, by="spend_media")
-        .sort("rank", "country_code")
-    )
+    noted = paid.filter(share >= LEAST_SPEND_SHARE)
+    shown = noted.top_k(MAX_COUNTRIES, by="spend_media").sort("rank", "country_code")
     if shown.is_empty():
         return []
-    left_out = paid.height - shown.height
-    note = f" Countries with hardly any spend are left out ({left_out})." if left_out else ""
+    note = _left_out(paid.height - noted.height, noted.height - shown.height)
     return [
         Figure(
             "What a listener costs in each country",
@@ -61,6 +58,16 @@ def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> lis
             svg(charts.country_costs(shown, campaign_cost), "Cost per listener by country"),
         )
     ]
+
+
+def _left_out(little: int, more: int) -> str:
+    """Which countries are not drawn, and why: hardly any spend, or no room."""
+    no_spend = f" Countries with hardly any spend are left out ({little})." if little else ""
+    no_room = (
+        f" Only the {MAX_COUNTRIES} countries with the greatest spend are drawn: {more} more are "
+        "left out."
+    )
+    return no_spend + (no_room if more else "")
 
 
 def spillover_figures(plays: pl.DataFrame, tracks: pl.DataFrame) -> list[Figure]:
@@ -143,6 +150,7 @@ def top_tracks(tracks: pl.DataFrame) -> pl.DataFrame:
         .with_columns((pl.col("streams") / pl.col("streams").sum()).alias("share"))
         .sort("streams", "track_id", descending=[True, False])
         .head(MAX_TRACKS)
+        .with_columns(pl.col("track_name").map_elements(printable, return_dtype=pl.String))
         .with_columns(pl.when(again > 1).then(numbered).otherwise("track_name").alias("track_name"))
     )
 

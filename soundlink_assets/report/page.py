@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from soundlink_assets.report import formats
 from soundlink_assets.report.content import CheckResult, ReportContent
+from soundlink_assets.report.printable import printable
 from soundlink_assets.report.sections import (
     MAX_SECTIONS,
     OVERVIEW_COLUMNS,
@@ -15,6 +16,7 @@ from soundlink_assets.report.sections import (
     overview,
     sections,
 )
+from soundlink_assets.report.settling import settled_until
 
 
 def render_page(content: ReportContent) -> str:
@@ -28,30 +30,30 @@ def render_page(content: ReportContent) -> str:
     )
     environment.filters["svg"] = Markup
     rows = overview(content)
-    return environment.get_template("page.html.j2").render(
+    settled = settled_until(content)
+    current = [check for check in content.checks if not check.is_outdated]
+    page = environment.get_template("page.html.j2").render(
         title=_title(content),
         content=content,
         as_of=formats.day(content.as_of),
         made_at=f"{formats.day(content.made_at.date())}, {content.made_at:%H:%M} UTC",
-        settled_until=_settled_until(content),
+        settled_until=formats.day(settled) if settled else "",
         headline=headline(content),
         columns=OVERVIEW_COLUMNS,
         overview=rows,
         left_out=max(0, len(rows) - MAX_SECTIONS),
         sections=list(sections(content)),
-        passed=sum(check.passed for check in content.checks),
-        failed=_by_asset([check for check in content.checks if not check.passed]),
+        current=current,
+        passed=sum(check.passed for check in current),
+        failed=_by_asset([check for check in current if not check.passed]),
+        outdated=_by_asset([check for check in content.checks if check.is_outdated]),
     )
+    return printable(page)
 
 
 def _title(content: ReportContent) -> str:
     names = content.campaign_scorecard["campaign_name"].unique()
     return names[0] if len(names) == 1 else "Campaign report"
-
-
-def _settled_until(content: ReportContent) -> str:
-    newest = content.campaign_scorecard["last_settled_day"].max()
-    return formats.day(newest) if newest else ""  # type: ignore[arg-type]  # a column of dates
 
 
 def _by_asset(checks: Sequence[CheckResult]) -> list[tuple[str, list[CheckResult]]]:

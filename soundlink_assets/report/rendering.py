@@ -10,6 +10,7 @@ import altair as alt
 import vl_convert
 
 from soundlink_assets.report.chart_style import Drawing
+from soundlink_assets.report.printable import printable, printable_values
 
 _VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rpartition(".")[0]
 """The Vega-Lite that altair writes for, as vl-convert names it."""
@@ -27,7 +28,7 @@ def svg(drawing: Drawing, description: str) -> str:
         raise ValueError("the renderer returned no SVG")
     size = dict(_SIZE.findall(opening.group()))
     body = drawn[opening.end() :]
-    label = _attribute(description)
+    label = _attribute(printable(description))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
         f'viewBox="0 0 {size["width"]} {size["height"]}" '
@@ -65,7 +66,8 @@ def _chunks(image: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _spec(drawing: Drawing) -> dict[str, Any]:
     # Validation takes as long as drawing; the tests validate every kind of chart.
-    return drawing.spec(validate=False)
+    spec: dict[str, Any] = printable_values(drawing.spec(validate=False))
+    return spec
 
 
 def _attribute(text: str) -> str:

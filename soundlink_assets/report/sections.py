@@ -1,7 +1,7 @@
 """The report's content as the page shows it: headline figures, overview, campaign sections."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -17,6 +17,7 @@ from soundlink_assets.report.figures import (
     top_tracks,
 )
 from soundlink_assets.report.findings import Row, findings
+from soundlink_assets.report.settling import earlier_open_days, open_days, unsettled
 
 MAX_SECTIONS = 20
 """Campaigns with a section of their own; the overview has all."""
@@ -129,27 +130,37 @@ def _cards(content: ReportContent) -> list[Row]:
 
 
 def _section(card: Row, content: ReportContent) -> Section:
-    mine = pl.col("campaign_id") == card["campaign_id"]
-    same = mine & pl.col("currency").eq_missing(pl.lit(card["currency"]))
-    countries = content.country_scorecard.filter(same)
-    spend = content.spend_by_day.filter(same)
-    plays = content.plays_by_day.filter(mine)
-    tracks = top_tracks(content.spillover_tracks.filter(mine))
-    playlist = content.playlist_tracks.filter(mine)
+    mine = _shown_of(card, content)
+    tracks = top_tracks(mine.spillover_tracks)
     currency = card["currency"]
     return Section(
         anchor=_anchor(card),
         name=_name(card, content),
         subtitle=_subtitle(card, content),
         tiles=_tiles(card),
-        findings=findings(card, countries, tracks),
-        provisional=_provisional(card, spend),
+        findings=findings(card, mine.country_scorecard, tracks),
+        provisional=_provisional(card, mine),
         figures=[
-            *spend_figures(spend, currency),
-            *country_figures(countries, card["cost_per_listener"]),
-            *spillover_figures(plays, tracks),
-            *playlist_figures(playlist),
+            *spend_figures(mine.spend_by_day, currency),
+            *country_figures(mine.country_scorecard, card["cost_per_listener"]),
+            *spillover_figures(mine.plays_by_day, tracks),
+            *playlist_figures(mine.playlist_tracks),
         ],
+    )
+
+
+def _shown_of(card: Row, content: ReportContent) -> ReportContent:
+    """The part of the content that a card's section shows. Plays have no currency: all of them."""
+    mine = pl.col("campaign_id") == card["campaign_id"]
+    same = mine & pl.col("currency").eq_missing(pl.lit(card["currency"]))
+    return replace(
+        content,
+        campaign_scorecard=content.campaign_scorecard.filter(same),
+        country_scorecard=content.country_scorecard.filter(same),
+        spend_by_day=content.spend_by_day.filter(same),
+        plays_by_day=content.plays_by_day.filter(mine),
+        spillover_tracks=content.spillover_tracks.filter(mine),
+        playlist_tracks=content.playlist_tracks.filter(mine),
     )
 
 
@@ -191,16 +202,27 @@ def _tiles(card: Row) -> list[Tile]:
     return tiles
 
 
-def _provisional(card: Row, spend: pl.DataFrame) -> str:
-    open_days = spend.filter(~pl.col("is_settled"))["report_date"]
-    if open_days.is_empty():
-        return "All figures are settled." if card["days"] else ""
-    settled = card["settled_spend_share"]
-    of_spend = "" if settled is None else f", {formats.percent(1 - settled)} of the spend"
+def _provisional(card: Row, mine: ReportContent) -> str:
+    drawn, earlier = open_days(mine), earlier_open_days(mine)
+    share = card["settled_spend_share"]
+    of_spend = 0.0 if share is None else 1 - share
+    if not (drawn or earlier or of_spend):
+        return "All figures are settled." if _has_figures(card, mine) else ""
+    parts = [formats.spans(drawn)]
+    if earlier or not drawn:
+        parts.append("days before those that are drawn")
+    if of_spend:
+        parts.append(f"{formats.percent(of_spend)} of the spend")
+    elif not unsettled(mine.spend_by_day) and not earlier:
+        parts.append("plays only")
     return (
-        f"Still provisional: {formats.spans(open_days)}{of_spend}. "
-        "Late listeners and followers are added to a day for a week after it."
+        f"Still provisional: {', '.join(part for part in parts if part)}. "
+        "Late listeners, followers and plays are added to a day for a week after it."
     )
+
+
+def _has_figures(card: Row, mine: ReportContent) -> bool:
+    return bool(card["days"] or mine.plays_by_day.height or mine.playlist_tracks.height)
 
 
 def _of(card: Row, content: ReportContent) -> Row:

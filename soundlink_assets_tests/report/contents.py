@@ -59,6 +59,7 @@ def content_from(country: pl.DataFrame, engagement: pl.DataFrame, **changed: Any
             pl.col("track_name").last(),
             pl.col("streams").sum(),
             pl.col("playlist_position").min(),
+            pl.col("is_settled").all(),
         ),
     }
     return ReportContent(**(given | changed))

@@ -4,12 +4,16 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from xml.etree import ElementTree as ET
 
+import altair as alt
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from soundlink_assets.report import charts
-from soundlink_assets.report.chart_style import Drawing, day_axis
+from soundlink_assets.report.chart_style import Drawing, chart_of, day_axis, styled
 from soundlink_assets.report.figures import top_tracks
 from soundlink_assets.report.preview import preview_png
 from soundlink_assets.report.rendering import png, svg
@@ -80,6 +84,64 @@ def test_names_are_escaped_in_the_drawing() -> None:
     assert 'aria-label="a &quot;label&quot; &amp; &lt;more&gt;"' in drawn
 
 
+FORBIDDEN_IN_XML = [0x00, 0x01, 0x08, 0x0B, 0x1F, 0xD800, 0xDFFF, 0xFFFE, 0xFFFF]
+
+
+def _text_drawn(text: str) -> str:
+    """The title of a drawing of one mark as a parser of XML reads it."""
+    chart = chart_of("rows").mark_text().encode(y=alt.Y("name:N", sort=[text]), text="name:N")
+    drawing = styled(chart.properties(title=f"title {text}"), rows=[{"name": text}])
+    assert png(drawing, 1).startswith(b"\x89PNG")
+    root = ET.fromstring(svg(drawing, text))  # noqa: S314 - what we have drawn
+    (title,) = {e.text for e in root.iter() if e.text and e.text.startswith("title ")}
+    assert root.attrib["aria-label"] == title.removeprefix("title ")
+    return title.removeprefix("title ")
+
+
+@pytest.mark.parametrize("code", FORBIDDEN_IN_XML, ids=hex)
+def test_a_character_that_xml_forbids_is_drawn_as_a_replacement(code: int) -> None:
+    assert _text_drawn(f"a{chr(code)}b") == "a\N{REPLACEMENT CHARACTER}b"
+
+
+@pytest.mark.parametrize("code", [0x2028, 0x2029], ids=hex)
+def test_a_line_end_of_unicode_is_drawn_as_a_space(code: int) -> None:
+    assert _text_drawn(f"a{chr(code)}b") == "a b"
+
+
+@pytest.mark.parametrize("code", [0x7F, 0x85, 0xFFFD, 0x1F600], ids=hex)
+def test_every_other_character_is_drawn_as_it_is(code: int) -> None:
+    assert _text_drawn(f"a{chr(code)}b") == f"a{chr(code)}b"
+
+
+def _drawn_name(name: str) -> str:
+    tracks = TRACKS.with_columns(pl.Series("track_name", [name, "other"]))
+    root = ET.fromstring(svg(charts.track_bars(tracks), ""))  # noqa: S314 - what we have drawn
+    return next(e.text for e in root.iter() if e.tag.endswith("}text") and e.text)
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("British Indian Ocean Territory", "British Indian Ocean Territory"),
+        ("n" * 40, "n" * 28 + "…"),
+        ("😀" * 40, "😀" * 14 + "…"),
+        ("a" + "😀" * 40, "a" + "😀" * 13 + "…"),
+        ("a😀" * 40, "a😀" * 7 + "…"),
+        ("漢字" * 20, "漢字" * 7 + "…"),
+        ("😀" * 14, "😀" * 14),
+    ],
+)
+def test_a_long_name_is_cut_between_characters(name: str, drawn: str) -> None:
+    assert _drawn_name(name) == drawn
+
+
+@given(name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@settings(max_examples=10, deadline=None)
+def test_any_name_can_be_drawn(name: str) -> None:
+    tracks = TRACKS.with_columns(pl.Series("track_name", [name, "another"]))
+    ET.fromstring(svg(charts.track_bars(tracks), name))  # noqa: S314 - what we have drawn
+
+
 def test_open_days_are_paler_and_on_a_band() -> None:
     data = charts.spend_and_listeners(DAYS, "USD").datasets
     assert [row["opacity"] < 1 for row in data["days"]] == [False, False, True]
@@ -116,6 +178,13 @@ def test_equal_titles_stay_different_tracks() -> None:
     )
     assert top_tracks(twins)["track_name"].to_list() == ["Song", "Song (2)", "Other"]
     assert top_tracks(twins)["streams"].to_list() == [9, 5, 1]
+
+
+def test_titles_that_are_equal_as_drawn_stay_different_tracks() -> None:
+    twins = pl.DataFrame(
+        {"track_id": ["a", "b"], "track_name": ["S\x01", "S\x02"], "streams": [5, 9]}
+    )
+    assert top_tracks(twins)["track_name"].to_list() == ["S\ufffd", "S\ufffd (2)"]
 
 
 def test_days_are_drawn_in_utc_whatever_the_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,14 @@ from html.parser import HTMLParser
 from typing import Any
 
 import polars as pl
+import pytest
 from typing_extensions import override
 
+from soundlink_assets.contract.window import settles_at
 from soundlink_assets.report.content import CheckResult
 from soundlink_assets.report.formats import UNKNOWN
 from soundlink_assets.report.page import render_page
+from soundlink_assets.report.preview import preview_png
 from soundlink_assets.report.sections import MAX_SECTIONS
 from soundlink_assets_tests.report.contents import PLAYLIST_PLAYS, PLAYS, SPEND, content_of, day
 
@@ -110,6 +113,73 @@ def test_what_is_provisional_is_said() -> None:
     assert "All figures are settled." in _visible(render_page(content_of(settled)))
 
 
+ENDED = [row for row in SPEND if row["report_date"] != day(2)]
+"""Spend of settled days only; `PLAYS` and `PLAYLIST_PLAYS` go on to a day that is open."""
+
+
+def test_open_plays_after_the_last_spend_are_provisional() -> None:
+    text = _visible(render_page(content_of(ENDED, PLAYS)))
+    assert "Still provisional: 3 Apr 2026, plays only." in text
+    assert "All figures are settled." not in text
+
+
+def test_a_campaign_with_plays_only_is_settled_when_its_plays_are() -> None:
+    settled = [play for play in PLAYS if play["report_date"] != day(2)]
+    assert "All figures are settled." in _visible(render_page(content_of([], settled)))
+    assert "All figures are settled." not in _visible(render_page(content_of([], PLAYS)))
+
+
+def test_open_plays_of_another_campaign_do_not_matter_to_one_that_is_settled() -> None:
+    other = [{**play, "campaign_id": "c2", "campaign_name": "Second"} for play in PLAYS]
+    text = _visible(render_page(content_of(ENDED, other)))
+    assert text.count("All figures are settled.") == 1
+    assert text.count("Still provisional: 3 Apr 2026, plays only.") == 1
+
+
+@pytest.mark.parametrize(("is_settled", "said"), [(True, "All figures"), (False, "Still prov")])
+def test_a_playlist_is_settled_when_its_rows_are(*, is_settled: bool, said: str) -> None:
+    content = content_of(ENDED, PLAYLIST_PLAYS)
+    flagged = content.playlist_tracks.with_columns(is_settled=pl.lit(is_settled))
+    assert said in _visible(render_page(replace(content, playlist_tracks=flagged)))
+
+
+def test_open_spend_of_days_that_are_no_longer_drawn_is_provisional() -> None:
+    content = content_of(SPEND)
+    drawn = content.spend_by_day.filter("is_settled")
+    text = _visible(render_page(replace(content, spend_by_day=drawn)))
+    assert "Still provisional: days before those that are drawn, 33% of the spend." in text
+    assert "settled until" not in text
+
+
+def test_everything_shown_is_settled_until_the_day_that_is_said() -> None:
+    assert "Figures until 3 Apr 2026, settled until 2 Apr 2026." in _visible(
+        render_page(content_of(SPEND))
+    )
+    early = [{**SPEND[0], "campaign_id": "c2", "campaign_name": "Second"}]
+    content = content_of([*SPEND, *early])
+    opened = content.spend_by_day.with_columns(is_settled=pl.col("campaign_id") != "c2")
+    cards = content.campaign_scorecard.with_columns(
+        settled_days=pl.when(pl.col("campaign_id") == "c2").then(0).otherwise(3)
+    )
+    mixed = replace(content, spend_by_day=opened, campaign_scorecard=cards)
+    assert "settled until" not in _visible(render_page(mixed))
+    # Nothing is open, but the third day may still come.
+    alone = replace(content_of(ENDED), made_at=settles_at(day(1)))
+    assert "settled until 2 Apr 2026." in _visible(render_page(alone))
+
+
+def test_characters_that_no_page_may_hold_are_replaced() -> None:
+    odd = "a\x00b\x01c\uffffd\u2028e"
+    spend = [{**row, "campaign_name": odd, "currency": "U\x02D"} for row in SPEND]
+    plays = [{**play, "engaged_track_name": odd} for play in PLAYS]
+    content = content_of(spend, plays, checks=(_check("rule", passed=False, said=odd),))
+    page = render_page(content)
+    page.encode("utf-8")
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\u2028\u2029]", page)
+    assert _Texts(page).of("h1") == ["a\ufffdb\ufffdc\ufffdd e"]
+    assert preview_png(content) is not None
+
+
 def test_sentences_say_only_what_is_sure() -> None:
     text = _visible(render_page(content_of(SPEND, PLAYS)))
     assert "Listeners cost less than the campaign's average in Brazil ($0.059)." in text
@@ -196,6 +266,18 @@ def test_failed_checks_are_listed_and_passed_ones_counted() -> None:
     assert "WARN cpl_identity 3 of 90 rows <are> off" in text
 
 
+def test_a_verdict_on_what_was_there_before_is_not_counted() -> None:
+    current = _check("required_fields", passed=True)
+    outdated = replace(_check("totals", passed=True), is_outdated=True)
+    text = _visible(render_page(content_of(SPEND, checks=(current, outdated))))
+    assert "All 1 checks of the data passed" in text
+    assert "written again after they last ran" in text
+    assert "soundlink/campaign_country_daily, totals: passed before." in text
+    only = _visible(render_page(content_of(SPEND, checks=(replace(outdated, passed=False),))))
+    assert "totals: did not pass before." in only
+    assert "checks of the data passed" not in only
+
+
 def test_all_checks_passed_and_none_known_read_differently() -> None:
     content = content_of(SPEND, checks=(_check("required_fields", passed=True),))
     assert "All 1 checks of the data passed" in _visible(render_page(content))
@@ -212,6 +294,18 @@ def test_countries_with_hardly_any_spend_are_not_drawn() -> None:
     text = _visible(render_page(content_of([*SPEND, stray])))
     assert "Countries with hardly any spend are left out (1)." in text
     assert "South Africa" not in text
+
+
+def test_countries_without_room_are_not_said_to_have_hardly_any_spend() -> None:
+    codes = [first + second for first in "BCDEF" for second in "ABCDEF"]
+    equal = [{"country_code": code, "spend_media": "10.00", "listeners": 50} for code in codes]
+    text = _visible(render_page(content_of(equal)))
+    assert "Only the 15 countries with the greatest spend are drawn: 15 more are left out." in text
+    assert "hardly any spend" not in text
+    stray = {"country_code": "ZA", "spend_media": "0.02", "listeners": 1}
+    both = _visible(render_page(content_of([*equal, stray])))
+    assert "hardly any spend are left out (1). Only the 15 countries" in both
+    assert ": 15 more are left out." in both
 
 
 def test_an_unknown_target_is_called_undetermined() -> None:
