@@ -11,6 +11,10 @@ from soundlink_assets.cli.app import app
 if TYPE_CHECKING:
     from soundlink_assets.cli.findings import Finding
 
+COLOURS = {"ok": "green", "warning": "yellow", "broken": "red"}
+SIGNS = {"ok": "✓", "warning": "!", "broken": "✗", "advice": "→"}
+ASCII_SIGNS = {"ok": "+", "warning": "!", "broken": "x", "advice": "->"}
+
 LIBRARIES = ("dagster", "duckdb", "polars", "dataframely", "httpx")
 
 
@@ -47,7 +51,7 @@ def examine(environment: dict[str, str], now: datetime) -> "list[Finding]":
     from soundlink_assets.cli.probe_provider import campaign_count, probe_provider
     from soundlink_assets.cli.probe_quarantine import probe_quarantine
     from soundlink_assets.cli.probe_settings import probe_settings, usable_settings
-    from soundlink_assets.cli.probe_warehouse import probe_warehouse
+    from soundlink_assets.cli.probe_warehouse import probe_organisations, probe_warehouse
 
     settings, wrong = usable_settings()
     home = default_home()
@@ -60,6 +64,7 @@ def examine(environment: dict[str, str], now: datetime) -> "list[Finding]":
         *provider,
         *probed("cost", lambda: probe_cost(settings, campaigns, now)),
         *warehouse,
+        *(probed("organisations", lambda: probe_organisations(settings)) if opens else []),
         *probed("quarantine", lambda: probe_quarantine(settings, now)),
         *probed("DAGSTER_HOME", lambda: probe_home(home, environment)),
         *probed("history", lambda: probe_history(settings, home, now, warehouse_opens=opens)),
@@ -80,20 +85,39 @@ def _versions() -> "Iterator[Finding]":
     yield ok("versions", shown, versions=versions)
 
 
+def _signs() -> dict[str, str]:
+    """The marks of the verdicts and of an advice, in letters that the output can show.
+
+    An output that knows few letters, as an ASCII one, gets a question mark for any other.
+    """
+    import io
+    import sys
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        "".join(SIGNS.values()).encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return ASCII_SIGNS
+    return SIGNS
+
+
 def _print(findings: "list[Finding]") -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    signs = _signs()
     console = Console()
-    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
     table = Table.grid(padding=(0, 1))
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for finding in findings:
-        mark, colour = marks[finding.verdict]
         text = Text(finding.said)
         if finding.verdict != "ok" and finding.advice:
-            text.append(f"\n→ {finding.advice}", style="bold")
-        table.add_row(Text(mark, style=colour), Text(finding.about), text)
+            text.append(f"\n{signs['advice']} {finding.advice}", style="bold")
+        mark = Text(signs[finding.verdict], style=COLOURS[finding.verdict])
+        table.add_row(mark, Text(finding.about), text)
     console.print(table)
     broken = sum(finding.verdict == "broken" for finding in findings)
     console.print(f"\n{broken} to put right." if broken else "\nNothing is broken.")

@@ -9,13 +9,19 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import typer
 
 from soundlink_assets.cli.app import UserError
 from soundlink_assets.settings import SettingsError
 
+_Error = TypeVar("_Error", bound=BaseException)
+
 _ADVICE = {
+    errno.ENOENT: "A part of the path is not there and cannot be made: choose another place.",
+    errno.EISDIR: "A folder is where a file should be: move it away, or choose another place.",
     errno.ENOSPC: "The disk is full: make room, then run again.",
     errno.EDQUOT: "The disk quota is used up: make room, then run again.",
     errno.EFBIG: "A file may not grow that far: raise the limit on file sizes, then run again.",
@@ -28,14 +34,19 @@ _ADVICE = {
     errno.EMFILE: "Too many open files: raise the limit (ulimit -n), then run again.",
 }
 
+_DAMAGED = (
+    "A file of it is damaged: restore the folder from a backup, or set DAGSTER_HOME to an empty "
+    "folder and backfill."
+)
+
 _SQLITE = (
     ("disk is full", "The disk is full: make room, then run again."),
     ("readonly", "Its files may not be written: set DAGSTER_HOME to a folder that may."),
     ("unable to open", "Its files may not be written: set DAGSTER_HOME to a folder that may."),
     ("disk I/O error", "The disk is full or failing."),
     ("locked", "Another process keeps it locked; end that one, then run again."),
-    ("malformed", "A file of it is damaged: restore it from a backup, or move it away."),
-    ("not a database", "A file of it is damaged: restore it from a backup, or move it away."),
+    ("malformed", _DAMAGED),
+    ("not a database", _DAMAGED),
 )
 
 
@@ -48,10 +59,21 @@ def explain(error: BaseException) -> str | None:
             where = f"{cause.filename}: " if cause.filename else ""
             return f"{where}{cause.strerror}. {_ADVICE[cause.errno]}"
         if isinstance(cause, sqlite3.Error):
-            return f"Dagster's history cannot be used ({cause}). {_sqlite_advice(str(cause))}"
+            return unusable_history(cause)
         if isinstance(cause, MemoryError):
             return "There is not enough memory. Give shorter ranges of days, or end other programs."
     return None
+
+
+def unusable_history(error: sqlite3.Error, home: Path | None = None) -> str:
+    """What an error of SQLite means, and for which folder, if that is known."""
+    where = f": {home}" if home else ""
+    return f"Dagster's history cannot be used{where} ({error}). {_sqlite_advice(str(error))}"
+
+
+def cause_of(error: BaseException, kind: type[_Error]) -> _Error | None:
+    """The outermost error of that kind among this one and those that it was raised from."""
+    return next((cause for cause in _chain(error) if isinstance(cause, kind)), None)
 
 
 def report(error: Exception, *, verbose: bool) -> None:

@@ -3,6 +3,7 @@
 Probes yield findings; `probed` runs one so that nothing it meets can end the others.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -73,5 +74,14 @@ def _of(about: str, error: Exception) -> Finding:
             f"cannot be examined ({type(error).__name__}: {first})",
             "Run the command that uses it with --verbose for the stack trace.",
         )
-    first, _, advice = said.partition("\n")
+    first, advice = _said_and_advised(said)
     return broken(about, first, advice)
+
+
+def _said_and_advised(text: str) -> tuple[str, str]:
+    """What is wrong and what to do: on two lines, or in the first sentence and those after it."""
+    first, line_break, advice = text.partition("\n")
+    if line_break:
+        return first, advice
+    said, *rest = re.split(r"\.\s+(?=[A-Z])", text, maxsplit=1)
+    return (said, rest[0]) if rest else (text, "")

@@ -1,15 +1,19 @@
 """A `DAGSTER_HOME` that lasts: where Dagster keeps runs, events and schedules."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.app import UserError
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
+
+DEFAULT_HOME = "data/dagster_home"
 
 DAGSTER_YAML = """\
 # Settings of the Dagster instance; see https://docs.dagster.io/deployment/oss/dagster-yaml
@@ -49,6 +53,9 @@ load_from:
       location_name: soundlink_assets
 """
 
+MOST_SAID = 400
+"""Characters of an error about `dagster.yaml`, which may cite the whole of the file."""
+
 
 def prepare_home(home: Path) -> Path:
     """Make the folder usable as `DAGSTER_HOME` and return its absolute path.
@@ -75,30 +82,65 @@ def prepare_home(home: Path) -> Path:
 
 @contextmanager
 def open_history(home: Path) -> "Iterator[DagsterInstance]":
-    """The Dagster instance of that folder; UserError if its `dagster.yaml` is not valid."""
+    """The Dagster instance of that folder; UserError if it is damaged or wrongly configured."""
+    with _named_when_damaged(home), _instance_of(home) as instance:
+        yield instance
+
+
+@contextmanager
+def _named_when_damaged(home: Path) -> Iterator[None]:
+    """What SQLite raises does not say which folder it is about."""
+    from soundlink_assets.cli.failures import cause_of, unusable_history
+
+    try:
+        yield
+    except Exception as error:
+        cause = cause_of(error, sqlite3.Error)
+        if cause is None or isinstance(error, UserError):
+            raise
+        raise UserError(unusable_history(cause, home.absolute())) from error
+
+
+def _instance_of(home: Path) -> "DagsterInstance":
     from dagster import DagsterInstance, DagsterInvalidConfigError
+    from dagster_shared.check import CheckError
     from yaml import YAMLError
 
     try:
-        instance = DagsterInstance.from_config(str(home))
-    except (DagsterInvalidConfigError, YAMLError) as error:
+        return DagsterInstance.from_config(str(home))
+    except (DagsterInvalidConfigError, YAMLError, CheckError, UnicodeDecodeError) as error:
         raise UserError(
             f"{home / 'dagster.yaml'} is not valid: {_wrong_in(error)}\n"
             "Put it right, or delete it: the next command writes a new one."
         ) from error
-    with instance:
-        yield instance
 
 
 def _wrong_in(error: Exception) -> str:
     """What an error about `dagster.yaml` says, without the whole of what would be allowed."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
     found = [problem.message for problem in getattr(error, "errors", ())] or [str(error)]
-    return "; ".join(" ".join(text.partition("Expected: ")[0].split()) for text in found)
+    said = (text.removeprefix("Failure condition: ").partition("Expected: ")[0] for text in found)
+    return shorten("; ".join(" ".join(text.split()) for text in said), MOST_SAID)
 
 
 def default_home() -> Path:
     """`DAGSTER_HOME` from the environment, or `data/dagster_home` in the current folder."""
-    return Path(os.environ.get("DAGSTER_HOME") or "data/dagster_home").expanduser()
+    return Path(os.environ.get("DAGSTER_HOME") or DEFAULT_HOME).expanduser()
+
+
+def home_left_behind(home: Path) -> Path | None:
+    """The history in the current folder, if `home` is not there: the folder may have been moved.
+
+    `init` writes `DAGSTER_HOME` as an absolute path, which stays behind when its folder moves.
+    """
+    if home.exists():
+        return None
+    here = Path.cwd()
+    if (here / "dagster.yaml").exists() and (here / "workspace.yaml").exists():
+        return here
+    default = here / DEFAULT_HOME
+    return default if (default / "dagster.yaml").exists() else None
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -27,12 +27,22 @@ MUCH_HISTORY_BYTES = 2_000 * MEGABYTE
 
 def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Whether Dagster's history is there and can be written."""
+    from soundlink_assets.cli.home import home_left_behind
+
     said = f"{home.absolute()}"
     if not environment.get("DAGSTER_HOME"):
         said += ", because DAGSTER_HOME is not set"
     elif not home.is_absolute():
         advice = "Dagster's own commands need an absolute path: set it so."
         yield warning("DAGSTER_HOME", f"{home} is relative", advice)
+        return
+    left = home_left_behind(home) if environment.get("DAGSTER_HOME") else None
+    if left is not None:
+        yield broken(
+            "DAGSTER_HOME",
+            f"{said} is not there, and {left} holds a history: was this folder moved?",
+            f"Set DAGSTER_HOME to {left}, in .env or wherever it is set.",
+        )
         return
     if not (home / "dagster.yaml").exists():
         yield warning(
@@ -73,16 +83,23 @@ def probe_history(
     """The days by their state, failed runs, the daemon, and what is switched on."""
     from soundlink_assets.cli.home import open_history
 
+    start = settings.start_date
+    if start >= now.date():
+        yield warning(
+            "days",
+            f"SOUNDLINK_START_DATE is {start}: no day since has closed, so nothing is fetched",
+            "Set an earlier day, if that was not meant.",
+        )
     if not (home / "dagster.yaml").exists():
         return
     with open_history(home) as instance:
         history = _history(settings, instance, now)
-        if history.first_days:
-            yield _states(history, now)
-            yield from _failing(history, now, settings.refresh_hours)
+        if history.first_days and start < now.date():
+            yield _states(history, start, now)
+            yield from _failing(history, settings, now, retried=_is_alive(instance))
             if warehouse_opens:
                 yield from _lost(history, settings.warehouse)
-        else:
+        elif not history.first_days:
             advice = "`soundlink-assets backfill FIRST LAST`, or `dev`, which goes on by itself."
             yield warning("days", "none was fetched yet", advice)
         yield from _daemon(instance, now)
@@ -118,11 +135,15 @@ def _lost(history: "History", warehouse: str) -> Iterator[Finding]:
         )
 
 
-def _states(history: "History", now: datetime) -> Finding:
-    """How many days are settled, open and missing, from the first fetched day to yesterday."""
+def _states(history: "History", start: date, now: datetime) -> Finding:
+    """How many days are settled, open and missing, from the first fetched day to yesterday.
+
+    Days before `start` are not looked after any more, whatever was fetched of them.
+    """
     from soundlink_assets.contract.window import Window, settles_at
 
     first, yesterday = min(history.first_days.values()), now.date() - timedelta(days=1)
+    first = max(first, start)
     settled: list[date] = []
     still_open: list[date] = []
     late: list[date] = []
@@ -155,15 +176,17 @@ def _states(history: "History", now: datetime) -> Finding:
     return warning("days", said, advice, **facts)
 
 
-def _failing(history: "History", now: datetime, refresh_hours: float) -> Iterator[Finding]:
-    """The days whose last run failed within the refresh interval."""
+def _failing(
+    history: "History", settings: Settings, now: datetime, *, retried: bool
+) -> Iterator[Finding]:
+    """The days whose last run failed within the refresh interval; `retried` by a live daemon."""
     failing = sorted(
         {
             day
             for failure in history.failures
             for day in failure.scope.window.dates()
             for export in failure.scope.exports
-            if day < now.date()
+            if settings.start_date <= day < now.date()
             and (
                 (fetch := history.fetches[export].get(day)) is None
                 or fetch.fetched_at < failure.ended_at
@@ -171,12 +194,22 @@ def _failing(history: "History", now: datetime, refresh_hours: float) -> Iterato
         }
     )
     if failing:
+        again = "the days are tried again by themselves." if retried else _backfills(failing)
         yield broken(
             "days",
-            f"failing: {_windows(failing)}, runs of the last {refresh_hours:g} hours",
-            "The run's page in the UI says why; the days are tried again by themselves.",
+            f"failing: {_windows(failing)}, runs of the last {settings.refresh_hours:g} hours",
+            f"The run's page in the UI says why; {again}",
             failing=[str(day) for day in failing],
         )
+
+
+def _backfills(days: list[date]) -> str:
+    commands = [f"`soundlink-assets backfill {first} {last}`" for first, last in _ranges(days)]
+    return f"then run {' and '.join(commands[-SHOWN_RANGES:])}."
+
+
+def _is_alive(instance: "DagsterInstance") -> bool:
+    return any(status.healthy for status in instance.get_daemon_statuses().values())
 
 
 def _daemon(instance: "DagsterInstance", now: datetime) -> Iterator[Finding]:
@@ -231,12 +264,17 @@ def _switched_off(instance: "DagsterInstance") -> Iterator[Finding]:
 
 def _windows(days: list[date]) -> str:
     """The days as ranges, the newest ones if there are many."""
-    ranges: list[list[date]] = []
-    for day in days:
-        if ranges and day - ranges[-1][-1] == timedelta(days=1):
-            ranges[-1][-1] = day
-        else:
-            ranges.append([day, day])
-    shown = [str(first) if first == last else f"{first}..{last}" for first, last in ranges]
+    shown = [str(first) if first == last else f"{first}..{last}" for first, last in _ranges(days)]
     more = f" and {len(shown) - SHOWN_RANGES} more" if len(shown) > SHOWN_RANGES else ""
     return ", ".join(shown[-SHOWN_RANGES:]) + more
+
+
+def _ranges(days: list[date]) -> list[tuple[date, date]]:
+    """First and last of each row of consecutive days."""
+    ranges: list[tuple[date, date]] = []
+    for day in days:
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges

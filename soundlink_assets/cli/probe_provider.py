@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from soundlink_assets.cli.app import UserError
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
 from soundlink_assets.contract.window import Window
 from soundlink_assets.settings import AuthStyle, Settings
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from soundlink_assets.api import SoundlinkClient, SoundlinkError
 
 PATIENCE_SECONDS = 10.0
-"""How long the doctor waits for one answer, or for the request budget."""
+"""How long the doctor waits for one answer, or before it asks once more."""
 
 NO_CAMPAIGN = "no-such-campaign"
 """An id to ask for where there is no campaign: with the right scope, the answer is that."""
@@ -49,7 +48,8 @@ def campaign_count(findings: list[Finding]) -> int | None:
 
 def client_of(settings: Settings, style: AuthStyle) -> "SoundlinkClient":
     """A client that tries once and waits for nothing long."""
-    from soundlink_assets.api import RequestBudget, SoundlinkClient, budget_file, provider_limits
+    from soundlink_assets.api import SoundlinkClient, budget_file, provider_limits
+    from soundlink_assets.cli.probe_budget import ImpatientBudget
 
     key = settings.require_api_key()
     limits = provider_limits(settings.requests_per_minute, settings.requests_per_hour)
@@ -58,21 +58,16 @@ def client_of(settings: Settings, style: AuthStyle) -> "SoundlinkClient":
         key,
         base_url=settings.base_url,
         auth_style=style,
-        budget=RequestBudget(file, limits, wait=_impatient),
+        budget=ImpatientBudget(file, limits),
         quarantine_dir=settings.quarantine_dir,
         timeout_seconds=min(settings.timeout_seconds, PATIENCE_SECONDS),
         max_attempts=1,
-        wait=_impatient,
+        wait=_wait_a_little,
     )
 
 
-def _impatient(seconds: float, _stop: threading.Event) -> None:
-    if seconds > PATIENCE_SECONDS:
-        raise UserError(
-            f"the request budget of the key is used up for about {seconds / 60:.0f} min\n"
-            "Wait, or see what else uses the key; runs wait by themselves."
-        )
-    time.sleep(max(seconds, 0))
+def _wait_a_little(seconds: float, _stop: threading.Event) -> None:
+    time.sleep(min(max(seconds, 0), PATIENCE_SECONDS))
 
 
 def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:

@@ -67,6 +67,10 @@ def _key(settings: Settings) -> Finding:
 def _env_file(path: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     if not path.exists():
         return
+    if path.is_dir():
+        said = f"{path} is a folder, so no setting is read from it"
+        yield warning("settings", said, f"Move it away; {path} is to be a file, as init writes it.")
+        return
     if os.name == "posix" and path.stat().st_mode & OTHERS_MAY_READ:
         yield warning("settings", "other users may read .env", "chmod 600 .env")
     for name in differing(path, environment):

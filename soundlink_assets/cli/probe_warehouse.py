@@ -13,6 +13,7 @@ from soundlink_assets.warehouse.errors import HeldWarehouseError
 
 PATIENCE_SECONDS = 3.0
 LITTLE_ROOM = 1_000 * MEGABYTE
+SHOWN_ORGANISATIONS = 3
 
 
 def probe_warehouse(settings: Settings) -> Iterator[Finding]:
@@ -49,6 +50,32 @@ def probe_warehouse(settings: Settings) -> Iterator[Finding]:
         days=len(days),
         newest_day=newest,
     )
+
+
+def probe_organisations(settings: Settings) -> Iterator[Finding]:
+    """Whether the warehouse holds the figures of one organisation only; every sum would mix them.
+
+    Nothing is said of the usual case.
+    """
+    from soundlink_assets.warehouse.connection import connect
+    from soundlink_assets.warehouse.values import distinct_texts
+
+    with connect(settings.warehouse, read_only=True, wait_seconds=PATIENCE_SECONDS) as connection:
+        found = {
+            account
+            for export in EXPORTS
+            for account in distinct_texts(connection, export.table, "account_id")
+        }
+    if len(found) > 1:
+        accounts = sorted(found)
+        more = ", ..." if len(accounts) > SHOWN_ORGANISATIONS else ""
+        yield warning(
+            "organisations",
+            f"the warehouse holds figures of {len(accounts)} organisations: "
+            f"{', '.join(accounts[:SHOWN_ORGANISATIONS])}{more}",
+            "Use one SOUNDLINK_WAREHOUSE for each key.",
+            organisations=accounts,
+        )
 
 
 def stored_days(warehouse: str) -> set[date]:
@@ -93,7 +120,7 @@ def _held(warehouse: str) -> str | None:
         ):
             return None
     except HeldWarehouseError as error:
-        return str(error).partition(". ")[0]
+        return str(error).partition(". Nothing was written")[0]
 
 
 def _room(folder: Path) -> Iterator[Finding]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LEAST_DAYS = 14
 """Younger runs stay: the sensor asks what failed lately, people ask what happened last week."""
 
+MOST_DAYS = 36_500
+"""More than there is history; a calendar does not go back for ever."""
+
 EVENTS_A_QUERY = 500
 
 
@@ -23,7 +26,8 @@ EVENTS_A_QUERY = 500
 def prune(
     *,
     older_than: Annotated[
-        int, typer.Option(metavar="DAYS", min=LEAST_DAYS, help="What is younger stays.")
+        int,
+        typer.Option(metavar="DAYS", min=LEAST_DAYS, max=MOST_DAYS, help="What is younger stays."),
     ] = 30,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
 ) -> None:

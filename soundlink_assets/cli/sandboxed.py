@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundlink_assets.cli.app import UserError
 from soundlink_assets.settings import AuthStyle, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -25,7 +26,18 @@ def lasting_world(folder: Path, today: date) -> "SandboxConfig":
     if not anchor.exists():
         folder.mkdir(parents=True, exist_ok=True)
         anchor.write_text(f"{today.replace(day=1)}\n", encoding="utf-8")
-    return SandboxConfig(anchor=date.fromisoformat(anchor.read_text(encoding="utf-8").strip()))
+    return SandboxConfig(anchor=_kept_day(anchor))
+
+
+def _kept_day(anchor: Path) -> date:
+    try:
+        return date.fromisoformat(anchor.read_text(encoding="utf-8").strip())
+    except ValueError:
+        raise UserError(
+            f"{anchor} does not hold the day on which the sandbox's world was begun.\n"
+            f"Delete the folder {anchor.parent} to begin another world, or write the day into the "
+            "file, the first of a month: YYYY-MM-DD."
+        ) from None
 
 
 def sandbox_settings(base_url: str, api_key: str, folder: Path) -> Settings:

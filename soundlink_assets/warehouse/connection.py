@@ -146,7 +146,7 @@ def _open_patiently(
 def _holder(error: duckdb.Error) -> str | None:
     """Who keeps us from opening the file, if that is what the error says."""
     if "Could not set lock on file" in str(error):
-        return f"which a process outside the platform holds ({_first_line(error)})"
+        return f"which a process outside the platform holds ({_without_link(error)})"
     if "Unique file handle conflict" in str(error):
         return "held by another thread of this process"
     return None
@@ -185,6 +185,11 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0]
 
 
+def _without_link(error: BaseException) -> str:
+    """What DuckDB says, without the page of its documentation at the end."""
+    return _first_line(error).partition(". See also http")[0]
+
+
 @contextmanager
 def _translated(file: Path) -> Iterator[None]:
     try:
@@ -216,7 +221,12 @@ _EXPLANATIONS: tuple[tuple[type[WarehouseError], tuple[str, ...], str], ...] = (
     ),
     (
         NotAWarehouseError,
-        ("Corrupt database file",),
+        ("Is a directory",),
+        "is a folder. Set the path of a file, such as one in that folder.",
+    ),
+    (
+        NotAWarehouseError,
+        ("Corrupt database file", "Could not read enough bytes"),
         "is damaged and was left as it is. Restore a backup, or move it away and backfill.",
     ),
     (

@@ -14,7 +14,7 @@ class HeldWarehouseError(WarehouseError):
 
 
 class NotAWarehouseError(WarehouseError):
-    """The file exists and is no DuckDB database."""
+    """What is there is no DuckDB database, or a damaged one."""
 
 
 class NewerWarehouseError(WarehouseError):

@@ -85,16 +85,19 @@ def test_an_unknown_command_is_told_the_nearest(command: Command) -> None:
 
 
 DAGSTER_YAML = [
-    ("telemetry: [}", "while parsing"),
-    ("nonsense: 1", "nonsense"),
+    (b"telemetry: [}", "while parsing"),
+    (b"nonsense: 1", "nonsense"),
+    (b"notes of the week", "to parse to dictionary"),
+    (b"- a list\n" * 1000, "to parse to dictionary"),
+    ("# für später".encode("latin-1"), "not UTF-8"),
 ]
 
 
 @pytest.mark.parametrize(("text", "said"), DAGSTER_YAML)
 def test_a_dagster_yaml_that_is_not_valid(
-    command: Command, tmp_path: Path, text: str, said: str
+    command: Command, tmp_path: Path, text: bytes, said: str
 ) -> None:
-    (tmp_path / "dagster.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "dagster.yaml").write_bytes(text)
 
     assert_said(
         command(*BACKFILL, **KEY, DAGSTER_HOME=tmp_path), said, "Put it right, or delete it"

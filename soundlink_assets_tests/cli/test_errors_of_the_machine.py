@@ -43,7 +43,27 @@ def test_a_damaged_history(command: Command, tmp_path: Path) -> None:
     (tmp_path / "history").mkdir()
     (tmp_path / "history" / "runs.db").write_text("no database" * 1000, encoding="utf-8")
 
-    assert_said(command(*BACKFILL, **KEY, DAGSTER_HOME=tmp_path), "Dagster's history", "backup")
+    result = command(*BACKFILL, **KEY, DAGSTER_HOME=tmp_path)
+
+    assert_said(result, f"Dagster's history cannot be used: {tmp_path}", "backup")
+
+
+def test_a_folder_where_the_warehouse_should_be(command: Command, tmp_path: Path) -> None:
+    result = command("report", SOUNDLINK_WAREHOUSE=tmp_path)
+
+    assert_said(result, str(tmp_path), "is a folder", "path of a file")
+
+
+WHERE = [errno.ENOENT, errno.EISDIR]
+
+
+@pytest.mark.parametrize("number", WHERE, ids=errno.errorcode.get)
+def test_a_place_where_no_file_can_be_made(number: int) -> None:
+    said = explain(OSError(number, "reason", "/proc/nowhere.html"))
+
+    assert said is not None
+    assert said.startswith("/proc/nowhere.html: reason. ")
+    assert "choose another place" in said
 
 
 def limited(arguments: Sequence[str], folder: Path, settings: Mapping[str, str]) -> str:

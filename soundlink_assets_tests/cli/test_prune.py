@@ -187,3 +187,10 @@ def test_without_a_history_the_command_says_so(command: Command, tmp_path: Path)
 
     assert result.exit_code == 1
     assert "There is no history of Dagster in" in result.output
+
+
+def test_an_age_beyond_the_calendar_is_refused(command: Command) -> None:
+    result = command("prune", "--older-than", "99999999999")
+
+    assert result.exit_code == 2
+    assert "--older-than" in result.stderr

@@ -3,6 +3,9 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
+
+from soundlink_assets.cli.app import UserError
 from soundlink_assets.cli.sandboxed import lasting_world
 
 
@@ -17,3 +20,11 @@ def test_another_folder_begins_a_world_of_its_own(tmp_path: Path) -> None:
     lasting_world(tmp_path / "first", date(2026, 11, 30))
 
     assert lasting_world(tmp_path / "second", date(2027, 1, 5)).anchor == date(2027, 1, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"soon\n", b"\xff\xfe2\x00"])
+def test_a_damaged_anchor_is_named_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "anchor.txt").write_bytes(content)
+
+    with pytest.raises(UserError, match=r"anchor\.txt does not hold the day.*\nDelete the folder"):
+        lasting_world(tmp_path, date(2026, 11, 30))

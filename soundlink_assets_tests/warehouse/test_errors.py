@@ -79,6 +79,26 @@ def test_a_damaged_file_is_named_as_such(warehouse: str) -> None:
         read_frame(warehouse, f"SELECT * FROM {NAME}")
 
 
+@pytest.mark.parametrize("left", [100, 5_000, 200_000])
+def test_a_file_that_was_cut_short_is_damaged(warehouse: str, left: int) -> None:
+    write(warehouse, full_cell("a", 1))
+    content = Path(warehouse).read_bytes()
+    assert left < len(content)
+    Path(warehouse).write_bytes(content[:left])
+
+    with pytest.raises(NotAWarehouseError, match=r"damaged.*backup"):
+        read_frame(warehouse, f"SELECT * FROM {NAME}")
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_folder_is_called_one(tmp_path: Path, *, read_only: bool) -> None:
+    with (
+        pytest.raises(NotAWarehouseError, match=r"is a folder.*path of a file"),
+        connect(str(tmp_path), read_only=read_only),
+    ):
+        pass
+
+
 def test_without_rights_writing_fails_clearly_and_reading_goes_on() -> None:
     answers = queue()
     process = start(write_to_read_only_folder, answers)
