@@ -21,6 +21,9 @@ EVER = 100_000
 
 SHOWN_RANGES = 5
 
+SILENCE = timedelta(minutes=5)
+"""A daemon gives a sign of life every half minute; Dagster calls it well for half an hour."""
+
 MUCH_HISTORY_BYTES = 2_000 * MEGABYTE
 """A history of that size is worth pruning; the warehouse beside it is rarely as large."""
 
@@ -240,6 +243,11 @@ def _daemon(instance: "DagsterInstance", now: datetime) -> Iterator[Finding]:
         ]
         said = f"runs, but {', '.join(ill)} is not well: {'; '.join(errors) or 'no heartbeat'}"
         yield broken("daemon", said, "Its log says more; start it again.", **facts)
+        return
+    if now - last > SILENCE:
+        said = f"has been silent for {round(seconds / 60)} min; was it stopped?"
+        advice = "`soundlink-assets dev` runs it; without it only backfills fetch anything."
+        yield warning("daemon", said, advice, **facts)
         return
     yield ok("daemon", f"is alive, last heartbeat {seconds} s ago", **facts)
     yield from _switched_off(instance)

@@ -49,8 +49,8 @@ class Patience:
         if now - self.began >= self.wait_seconds:
             raise HeldWarehouseError(
                 f"Waited {self.wait_seconds:.0f} s for the warehouse, {reason}. Nothing was "
-                "written. Close what holds it (a DuckDB shell lets readers in when it is opened "
-                "with -readonly, and writers when it is closed), then run again."
+                "written. Close what holds it, a DuckDB shell or a notebook also if it only reads, "
+                "then run again."
             )
         if self.said is None or now - self.said >= SAY_EVERY_SECONDS:
             self.said = now

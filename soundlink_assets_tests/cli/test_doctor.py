@@ -269,6 +269,7 @@ def test_days_are_open_missing_failing_or_lost(
 
 HEARTBEATS = [
     (timedelta(seconds=5), "ok", "is alive"),
+    (timedelta(minutes=10), "warning", "has been silent for 10 min"),
     (timedelta(hours=3), "broken", "does not run"),
 ]
 

@@ -115,7 +115,7 @@ def test_waiting_is_bounded_and_says_who_holds_the_file(
     held.wait(PATIENCE)
 
     with (
-        pytest.raises(HeldWarehouseError, match=rf"Waited 0 s .*{holder.pid}.*-readonly"),
+        pytest.raises(HeldWarehouseError, match=rf"Waited 0 s .*{holder.pid}.*Close what holds it"),
         connect(warehouse, read_only=False, wait_seconds=0.2),
     ):
         pass
