@@ -12,7 +12,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -26,6 +26,8 @@ KEY_START = "sk_"
 
 LONGEST_LABEL = 64
 """A part of a host name is shorter than this (RFC 1035)."""
+
+_URL_WANTED = "give a URL such as https://api.getsoundlink.com"
 
 
 class SettingsError(Exception):
@@ -170,18 +172,52 @@ def clean_key(text: str) -> str:
 
 
 def clean_base_url(text: str) -> str:
-    """The URL of the API without a slash at its end; ValueError if the key must not go there."""
+    """The URL of the API without a slash at its end.
+
+    Raises ValueError, which does not repeat the text, if no request can go there, or if the key
+    must not.
+    """
     url = text.strip().rstrip("/")
-    parts = urlsplit(url)
+    if not url.isprintable() or " " in url:
+        raise ValueError("it holds white space")
+    parts = _split_url(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("give a URL such as https://api.getsoundlink.com")
+        raise ValueError(_URL_WANTED)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("give scheme, host and path only: no user, query or fragment")
     if any(not 0 < len(label) < LONGEST_LABEL for label in parts.hostname.split(".")):
         raise ValueError("its host is no host name")
+    _check_port(parts)
+    _check_usable(url)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("plain http would send the key unencrypted; use https")
     return url
+
+
+def _split_url(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError(_URL_WANTED) from None
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        is_port = parts.port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        raise ValueError("its port is no number from 1 to 65535")
+
+
+def _check_usable(url: str) -> None:
+    """ValueError if the HTTP library, whose rules are its own, does not take the URL."""
+    from httpx import URL, InvalidURL  # noqa: PLC0415 - the default address needs no check
+
+    try:
+        URL(url)
+    except InvalidURL:
+        raise ValueError("its host is no host name") from None
 
 
 def is_loopback(host: str) -> bool:

@@ -66,7 +66,14 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:8765", "http://localhost:1", "http://[::1]:8000", "https://x.example"]
+    "url",
+    [
+        "http://127.0.0.1:8765",
+        "http://localhost:1",
+        "http://[::1]:8000",
+        "https://x.example",
+        "https://x.example:65535/path",
+    ],
 )
 def test_plain_http_is_for_loopback_only(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOUNDLINK_BASE_URL", f"{url}/")
@@ -81,6 +88,15 @@ WRONG = [
     ("SOUNDLINK_BASE_URL", "http://api.getsoundlink.com", "use https"),
     ("SOUNDLINK_BASE_URL", "api.getsoundlink.com", "give a URL"),
     ("SOUNDLINK_BASE_URL", "https://user:secret@x.example", "no user"),
+    ("SOUNDLINK_BASE_URL", "https://user:secret/more@x.example", "its port is no number"),
+    ("SOUNDLINK_BASE_URL", "https://user:secret@x\u2100.example", "give a URL"),
+    ("SOUNDLINK_BASE_URL", "https://[::1", "give a URL"),
+    ("SOUNDLINK_BASE_URL", "https://x.example:abc", "its port is no number from 1 to 65535"),
+    ("SOUNDLINK_BASE_URL", "https://x.example:0", "its port is no number from 1 to 65535"),
+    ("SOUNDLINK_BASE_URL", "https://x.example:99999", "its port is no number from 1 to 65535"),
+    ("SOUNDLINK_BASE_URL", "https://exa mple.com", "white space"),
+    ("SOUNDLINK_BASE_URL", "https://999.1.1.1", "no host name"),
+    ("SOUNDLINK_BASE_URL", "https://☃.example", "no host name"),
     ("SOUNDLINK_START_DATE", "2026-13-01", "YYYY-MM-DD"),
     ("SOUNDLINK_WAREHOUSE", "md:soundlink", "not supported yet"),
     ("SOUNDLINK_REFRESH_HOURS", "often", "valid number"),

@@ -28,7 +28,11 @@ from soundlink_assets.settings import AuthStyle
 JSON_TYPE = "application/json"
 
 LONGEST_RETRY_AFTER_SECONDS = 7200.0
-"""A longer `Retry-After` ends the run instead: the provider's longest span is an hour."""
+"""The longest wait that the provider can ask for: a longer `Retry-After` ends the run instead.
+
+Twice the provider's longest span, an hour. What we wait of our own accord is bounded elsewhere:
+between attempts in `retries`, for the request budget by its longest limit.
+"""
 
 _LONGEST_TEXT = 300
 
@@ -197,7 +201,8 @@ def error_of(
     if meaning is None or not _agree(status, meaning.status):
         meaning = _by_status(status)
     said = envelope.message if envelope else None
-    scope = "campaigns:read" if about.export is None else "metrics:read"
+    is_metric = about.export is not None or "/metrics/" in about.path
+    scope = "metrics:read" if is_metric else "campaigns:read"
     message = meaning.message.format(scope=scope)
     error = meaning.error(
         f"{message}: {said}" if said else message,
@@ -226,7 +231,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((aware - now).total_seconds(), 0.0)

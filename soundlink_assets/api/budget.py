@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from soundlink_assets.api.answers import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.api.errors import BudgetError
-from soundlink_assets.api.stopping import Wait, check_stop, wait_unless_stopped
+from soundlink_assets.api.stopping import SAY_AGAIN_SECONDS, Wait, check_stop, wait_unless_stopped
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class RequestBudget:
         self._limits = tuple(limits)
         self._clock = clock
         self._wait = wait
-        self._announced_until = 0.0
+        self._announced_at = self._announced_until = 0.0
 
     @contextmanager
     def request(self, stop: threading.Event) -> Iterator[float]:
@@ -114,7 +114,7 @@ class RequestBudget:
                 )
 
     def pause(self, seconds: float) -> None:
-        """Let nothing go for `seconds`: the provider asked for it. At most two hours."""
+        """Let nothing go for `seconds`, at most LONGEST_RETRY_AFTER_SECONDS: we were told to."""
         until = self._clock() + min(seconds, LONGEST_RETRY_AFTER_SECONDS)
         with self._transaction() as connection:
             connection.execute("insert into pause values (?)", (until,))
@@ -162,9 +162,10 @@ class RequestBudget:
         return max(waits)
 
     def _announce(self, now: float, until: float, reason: str) -> None:
-        if until - now < 1 or abs(until - self._announced_until) < 1:
+        is_said = abs(until - self._announced_until) < 1
+        if until - now < 1 or (is_said and now - self._announced_at < SAY_AGAIN_SECONDS):
             return
-        self._announced_until = until
+        self._announced_at, self._announced_until = now, until
         clock = datetime.fromtimestamp(until, UTC)
         log.warning("waiting %.0f s %s, until %s UTC", until - now, reason, f"{clock:%H:%M:%S}")
 

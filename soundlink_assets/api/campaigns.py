@@ -24,6 +24,8 @@ CAMPAIGNS_PATH = "/v1/campaigns"
 PAGE_SIZE = 100
 """The largest page that the provider gives."""
 
+_MOST_READINGS = 3
+
 Get = Callable[[Request], Any]
 """Sends a request, again if need be, and gives the `data` of its envelope."""
 
@@ -33,14 +35,37 @@ _LIST = About(path=CAMPAIGNS_PATH)
 def list_campaigns(get: Get) -> pl.DataFrame:
     """All campaigns, oldest first, with the columns of `CAMPAIGNS` that the provider fills.
 
-    Raises TruncatedDeliveryError if fewer campaigns came than the provider says there are, and
-    ContractError for an item or a page that is not what the provider documents.
+    Raises TruncatedDeliveryError if fewer campaigns came than the provider says there are, or if
+    their number changes during every reading, and ContractError for an item or a page that is not
+    what the provider documents.
+    """
+    readings = (_read_list(get) for _ in range(_MOST_READINGS))
+    found = next((reading for reading in readings if reading is not None), None)
+    if found is None:
+        raise _incomplete(
+            f"the campaign list changed during each of {_MOST_READINGS} readings, so that one may "
+            "be missing"
+        )
+    schema = polars_schema(CAMPAIGNS)
+    return pl.DataFrame(
+        list(found.values()), schema={name: schema[name] for name in SOURCE_FIELDS}, orient="row"
+    )
+
+
+def _read_list(get: Get) -> dict[str, dict[str, Any]] | None:
+    """All pages in one go, by campaign id; None once the stated number of campaigns changes.
+
+    A campaign that is deleted meanwhile moves those behind it up: the first of the next page would
+    stand on the page that has already been read.
     """
     found: dict[str, dict[str, Any]] = {}
     page, pages, total = 0, 1, 0
     while page < pages:
         page += 1
+        before = total
         items, pages, total = _page(get, page)
+        if page > 1 and total != before:
+            return None
         known = len(found)
         for item in items:
             row = _row(item, _LIST)
@@ -48,14 +73,15 @@ def list_campaigns(get: Get) -> pl.DataFrame:
         if len(found) == known:
             break
     if len(found) < total:
-        raise TruncatedDeliveryError(
-            f"the campaign list holds {len(found)} of {total} campaigns",
-            about=_LIST,
-            hint="Run again; report it if it stays so. SOUNDLINK_CAMPAIGN_IDS replaces the list.",
-        )
-    schema = polars_schema(CAMPAIGNS)
-    return pl.DataFrame(
-        list(found.values()), schema={name: schema[name] for name in SOURCE_FIELDS}, orient="row"
+        raise _incomplete(f"the campaign list holds {len(found)} of {total} campaigns")
+    return found
+
+
+def _incomplete(message: str) -> TruncatedDeliveryError:
+    return TruncatedDeliveryError(
+        message,
+        about=_LIST,
+        hint="Run again; report it if it stays so. SOUNDLINK_CAMPAIGN_IDS replaces the list.",
     )
 
 

@@ -18,8 +18,9 @@ class Delivery:
     that was answered was sent. `line_count` counts delivered rows before `merged_duplicates` were
     merged. `extra_fields` are keys that the contract does not name; they are not in the frame.
     `row_count_header_seen` is False if the provider did not state a row count, so that a body cut
-    between two lines could not be told. `attempts` counts requests, `seconds` runs from the first
-    of them to the verified frame, waits included, `bytes` is the length of the decoded body.
+    between two lines could not be told; a delivery without rows always has one. `attempts` counts
+    requests, `seconds` runs from the first of them to the verified frame, waits included, `bytes`
+    is the length of the decoded body.
     """
 
     export: Export = field(repr=False)

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 NDJSON_TYPE = "application/x-ndjson"
 ROW_COUNT_HEADER = "X-Row-Count"
 
+_LONGEST_COUNT = 18
+"""So many digits at most make a row count; no body holds as many rows."""
+
 _SPOOL_BYTES = 4 * 2**20
 """A body longer than this is kept on disk while it is read."""
 
@@ -171,7 +174,11 @@ def _receive(
 def _finish(
     parser: DeliveryParser, received: _Received, stated: int | None, about: About
 ) -> ParsedDelivery:
-    """What was parsed. TruncatedDeliveryError if that is not all, else ContractViolation."""
+    """What was parsed. TruncatedDeliveryError if that is not all, else ContractViolation.
+
+    No rows are believed only if the provider counts them: a blank page of something in between
+    would otherwise withdraw every row of the window.
+    """
     try:
         parsed = parser.finish()
     except ContractViolation as violation:
@@ -182,6 +189,12 @@ def _finish(
                 f"the body was cut off: {violation}", about=about, hint=_RERUN
             ) from None
         raise
+    if stated is None and parsed.line_count == 0:
+        raise TruncatedDeliveryError(
+            f"no rows came, and no {ROW_COUNT_HEADER} states that there are none",
+            about=about,
+            hint=f"Something between here and the API may have answered in its place. {_RERUN}",
+        )
     if stated is not None and parsed.line_count != stated:
         raise TruncatedDeliveryError(
             f"the body holds {parsed.line_count} rows, where {ROW_COUNT_HEADER} states {stated}",
@@ -192,6 +205,7 @@ def _finish(
 
 
 def _stated_rows(answer: Answer) -> int | None:
-    """The number of rows that the provider states; None if it states none."""
+    """The number of rows that the provider states; None if it states none, or no such number."""
     stated = answer.response.headers.get(ROW_COUNT_HEADER, "").strip()
-    return int(stated) if stated.isascii() and stated.isdigit() else None
+    is_count = stated.isascii() and stated.isdigit() and len(stated) <= _LONGEST_COUNT
+    return int(stated) if is_count else None

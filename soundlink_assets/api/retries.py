@@ -1,7 +1,8 @@
 """How often and after how long a request is tried again.
 
 Only errors marked `retryable` are: connection faults, timeouts, 429, 5xx, cut bodies, pages of a
-gateway. Every wait stands in the log, and ends at once when the work is stopped.
+gateway. The wait is our own backoff, or what the provider asks for if that is longer. Every wait
+stands in the log, and ends at once when the work is stopped.
 """
 
 import logging
@@ -24,7 +25,7 @@ from typing_extensions import override
 
 from soundlink_assets.api.effort import Effort
 from soundlink_assets.api.errors import RateLimitError, ServerError, SoundlinkError, TransportError
-from soundlink_assets.api.stopping import Wait
+from soundlink_assets.api.stopping import SAY_AGAIN_SECONDS, Wait
 from soundlink_assets.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class RetryPolicy:
             retry=retry_if_exception(_is_retryable),
             stop=stop_any(stop_after_attempt(self.max_attempts), _OutOfTime(effort)),
             wait=_seconds_to_wait,
-            sleep=lambda seconds: self.wait(seconds, stop),
+            sleep=lambda seconds: self._sleep(seconds, stop),
             before_sleep=self._before_sleep(effort),
             reraise=True,
         )
@@ -95,8 +96,7 @@ class RetryPolicy:
         def announce(state: RetryCallState) -> None:
             effort.check_stop()  # whoever stops the work also cuts its connections
             seconds = state.upcoming_sleep
-            if _told_to_wait(state) is not None:
-                effort.excuse(seconds)
+            effort.excuse(_told_to_wait(state))
             until = self.clock() + timedelta(seconds=seconds)
             log.warning(
                 "attempt %d of %d failed, the next one in %.1f s, at %s UTC: %s",
@@ -109,34 +109,47 @@ class RetryPolicy:
 
         return announce
 
+    def _sleep(self, seconds: float, stop: threading.Event) -> None:
+        left = seconds
+        while left > SAY_AGAIN_SECONDS:
+            self.wait(SAY_AGAIN_SECONDS, stop)
+            left -= SAY_AGAIN_SECONDS
+            until = self.clock() + timedelta(seconds=left)
+            log.warning(
+                "still waiting, the next attempt in %.0f s, at %s UTC", left, f"{until:%H:%M:%S}"
+            )
+        self.wait(left, stop)
+
 
 def _is_retryable(error: BaseException) -> bool:
     return isinstance(error, SoundlinkError) and error.retryable
 
 
 class _OutOfTime(stop_base):
-    """Stops when the next attempt would begin after the effort has used up its time."""
+    """Stops when the next attempt would begin after the effort has used up its time.
+
+    Of the wait before it, only what exceeds the told one counts; see `Effort`.
+    """
 
     def __init__(self, effort: Effort) -> None:
         self._effort = effort
 
     @override
     def __call__(self, retry_state: RetryCallState) -> bool:
-        told = _told_to_wait(retry_state) is not None
-        return self._effort.left < (0 if told else retry_state.upcoming_sleep)
+        return self._effort.left < retry_state.upcoming_sleep - _told_to_wait(retry_state)
 
 
 def _seconds_to_wait(state: RetryCallState) -> float:
-    told = _told_to_wait(state)
-    if told is None:
-        limited = isinstance(_error(state), RateLimitError)
-        return (_rate_limit_backoff if limited else _backoff)(state)
-    return told
+    limited = isinstance(_error(state), RateLimitError)
+    ours = (_rate_limit_backoff if limited else _backoff)(state)
+    return max(ours, _told_to_wait(state))
 
 
-def _told_to_wait(state: RetryCallState) -> float | None:
+def _told_to_wait(state: RetryCallState) -> float:
+    """The seconds that the provider asked for; 0 if it asked for none."""
     error = _error(state)
-    return error.retry_after if isinstance(error, SoundlinkError) else None
+    asked = error.retry_after if isinstance(error, SoundlinkError) else None
+    return asked or 0.0
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -7,6 +7,10 @@ Wait = Callable[[float, threading.Event], None]
 """Waits for so many seconds; raises StoppedError as soon as the event is set."""
 
 
+SAY_AGAIN_SECONDS = 1800.0
+"""A wait that lasts longer stands in the log again this often, so that nothing seems to hang."""
+
+
 class StoppedError(Exception):
     """The client was closed, or whoever asked for this work no longer wants it."""
 

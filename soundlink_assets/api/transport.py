@@ -117,7 +117,7 @@ class Transport:
                 follow_redirects=False,
                 trust_env=self._trusts_environment,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             raise unusable_environment(error) from None
 
     @contextmanager
@@ -271,7 +271,8 @@ def _shut(stream: Any) -> None:
 def _decoded(response: httpx.Response) -> Iterator[bytes]:
     """The body without its gzip; httpx itself accepts a gzip stream that was cut off.
 
-    No bytes at all are an empty body, whatever the headers say.
+    No bytes at all are an empty body, whatever the headers say; what an empty body means is for
+    who reads it.
     """
     if response.headers.get("content-encoding", "").strip().lower() != "gzip":
         yield from response.iter_bytes()

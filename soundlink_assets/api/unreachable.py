@@ -13,7 +13,7 @@ import httpx
 from soundlink_assets.settings import SettingsError
 
 PROXY_VARIABLES = "HTTPS_PROXY or ALL_PROXY"
-
+_ANY_PROXY_VARIABLE = "HTTPS_PROXY, ALL_PROXY or HTTP_PROXY"
 
 _TLS: tuple[tuple[type[BaseException], str], ...] = (
     (
@@ -75,16 +75,25 @@ def advice(error: Exception, base_url: httpx.URL, *, behind_proxy: bool) -> str:
     return next(texts).format(host=base_url.host, url=base_url)
 
 
-def unusable_environment(error: OSError | ValueError) -> SettingsError:
-    """The error for variables that httpx reads and cannot use."""
+def unusable_environment(error: Exception) -> SettingsError:
+    """The error for variables that httpx reads and cannot use.
+
+    Repeats nothing that httpx says of a proxy: that may be a part of its password.
+    """
     if isinstance(error, OSError):
         return SettingsError(
             f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({error.strerror or error}): set it to "
             "a file or folder with certificates, or unset it."
         )
+    if isinstance(error, ImportError):
+        return SettingsError(
+            f"The proxy in {_ANY_PROXY_VARIABLE} is a SOCKS proxy, which needs a package that is "
+            "not installed (socksio): install it, give the URL of an HTTP proxy such as "
+            "http://proxy.example:3128, or unset it."
+        )
     return SettingsError(
-        f"The proxy in {PROXY_VARIABLES} or HTTP_PROXY cannot be used: give a URL such as "
-        "http://proxy.example:3128, or unset it."
+        f"The proxy in {_ANY_PROXY_VARIABLE}, or an entry of NO_PROXY, cannot be used: give a URL "
+        "such as http://proxy.example:3128, in a password %2F for a slash and so on, or unset it."
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -20,7 +21,7 @@ from soundlink_assets.contract.window import Window
 from soundlink_assets.sandbox import Fault, RunningSandbox, SandboxConfig, serving
 from soundlink_assets_tests.api.bodies import WINDOW, envelope
 from soundlink_assets_tests.api.conftest import MakeClient
-from soundlink_assets_tests.api.raw_server import Answer, http, raw_server
+from soundlink_assets_tests.api.raw_server import Answer, RawServer, http, raw_server
 
 
 def page(ids: list[str], *, total: Any, pages: Any, **extra: Any) -> bytes:
@@ -115,14 +116,51 @@ def test_a_campaign_that_stands_on_two_pages_is_listed_once(make_client: MakeCli
     assert listed["campaign_id"].to_list() == ids_of(150)
 
 
-def test_campaigns_created_during_the_walk_are_found_at_its_end(make_client: MakeClient) -> None:
+def pages_asked(server: RawServer) -> list[str]:
+    return [parse_qs(asked.query)["page"][0] for asked in server.asked]
+
+
+def test_a_campaign_deleted_between_two_pages_hides_no_other(make_client: MakeClient) -> None:
+    """The first is deleted once the first page is read: the 101st moves on to that page."""
     with raw_server(
-        page(ids_of(100), total=100, pages=1 + 1),
+        page(ids_of(100), total=150, pages=2),
+        page(ids_of(49, start=101), total=149, pages=2),
+        page(ids_of(100, start=1), total=149, pages=2),
+        page(ids_of(49, start=101), total=149, pages=2),
+    ) as server:
+        listed = make_client(server.base_url).campaigns()
+
+    assert listed["campaign_id"].to_list() == ids_of(149, start=1)
+    assert pages_asked(server) == ["1", "2", "1", "2"]
+
+
+def test_campaigns_created_between_two_pages_are_found(make_client: MakeClient) -> None:
+    with raw_server(
+        page(ids_of(100), total=101, pages=2),
+        page(ids_of(2, start=100), total=102, pages=2),
+        page(ids_of(100), total=102, pages=2),
         page(ids_of(2, start=100), total=102, pages=2),
     ) as server:
         listed = make_client(server.base_url).campaigns()
 
-    assert listed.height == 102
+    assert listed["campaign_id"].to_list() == ids_of(102)
+
+
+def test_a_list_that_changes_in_every_reading_is_an_error_in_the_end(
+    make_client: MakeClient,
+) -> None:
+    changing = [
+        page(ids_of(100 if number % 2 == 0 else 49), total=150 - number, pages=2)
+        for number in range(20)
+    ]
+    with (
+        raw_server(*changing) as server,
+        pytest.raises(TruncatedDeliveryError, match="changed during each of 3 readings") as raised,
+    ):
+        make_client(server.base_url).campaigns()
+
+    assert pages_asked(server) == ["1", "2"] * 3
+    assert "SOUNDLINK_CAMPAIGN_IDS replaces the list" in raised.value.hint
 
 
 SHORT: dict[str, list[Answer]] = {

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from soundlink_assets import api
-from soundlink_assets.api import ContractError, SoundlinkClient, StoppedError
+from soundlink_assets.api import (
+    ContractError,
+    SoundlinkClient,
+    StoppedError,
+    TruncatedDeliveryError,
+)
 from soundlink_assets.contract import (
     CAMPAIGN_COUNTRY_DAILY,
     EXPORTS,
@@ -152,8 +157,11 @@ def test_an_empty_delivery_is_a_delivery(make_client: MakeClient) -> None:
     assert delivery.row_count_header_seen
 
 
-@pytest.mark.parametrize("stated", ["many", "-2", "2.0", ""])
-def test_a_row_count_that_is_no_number_counts_as_not_stated(
+@pytest.mark.parametrize(
+    "stated",
+    ["many", "-2", "2.0", "", "\u0662", pytest.param("9" * 5000, id="too long for a count")],
+)
+def test_a_row_count_that_is_no_usable_number_counts_as_not_stated(
     stated: str, make_client: MakeClient
 ) -> None:
     answer = http(body(), headers={"X-Row-Count": stated})
@@ -162,6 +170,22 @@ def test_a_row_count_that_is_no_number_counts_as_not_stated(
 
     assert delivery.frame.height == 2
     assert not delivery.row_count_header_seen
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\r\n"])
+def test_no_rows_are_believed_only_with_a_count_of_none(
+    content: bytes, make_client: MakeClient
+) -> None:
+    with raw_server(http(content)) as server, pytest.raises(TruncatedDeliveryError) as raised:
+        make_client(server.base_url, max_attempts=1).export(
+            CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW
+        )
+    with raw_server(http(content, rows=0)) as server:
+        delivery = make_client(server.base_url).export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
+
+    assert "no rows came, and no X-Row-Count states that there are none" in str(raised.value)
+    assert not raised.value.stops_run
+    assert (delivery.frame.height, delivery.row_count_header_seen) == (0, True)
 
 
 def test_an_empty_body_may_claim_to_be_compressed(make_client: MakeClient) -> None:
@@ -319,6 +343,7 @@ def test_connections_are_reused(make_client: MakeClient) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "application/x-ndjson")
             self.send_header("Content-Length", "0")
+            self.send_header("X-Row-Count", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:

@@ -27,6 +27,7 @@ from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.sandbox import Fault, RunningSandbox
 from soundlink_assets_tests.api.bodies import CAMPAIGN, WINDOW, body, envelope
 from soundlink_assets_tests.api.conftest import MakeClient, Waits
+from soundlink_assets_tests.api.fake_time import NOON
 from soundlink_assets_tests.api.raw_server import Answer, chunked, http, raw_server, reset
 
 WHOLE = body()
@@ -59,6 +60,11 @@ PASSING_FAULTS: dict[str, Answer] = {
     "fewer rows than stated": http(WHOLE[:FIRST_LINE], rows=2),
     "more rows than stated": http(WHOLE, rows=1),
     "no rows where some are stated": http(b"", rows=2),
+    "a blank answer that states nothing": http(b"", content_type=None),
+    "a blank answer with a row count that is none": http(b"", headers={"X-Row-Count": "none"}),
+    "a blank compressed answer that states nothing": http(
+        b"", headers={"Content-Encoding": "gzip"}
+    ),
     "a gateway's page after half the body": http(
         WHOLE[:FIRST_LINE] + b"<html>upstream timed out</html>\n", rows=40
     ),
@@ -171,6 +177,7 @@ def test_a_body_cut_after_any_byte_is_whole_in_content_or_an_error(
         assert cut >= len(WHOLE) - 1
     else:
         # Cut between two lines: without X-Row-Count nobody can tell, and the delivery says so.
+        assert delivery.frame.height > 0
         assert not delivery.row_count_header_seen
         assert WHOLE[:cut].count(b"}") == delivery.frame.height
 
@@ -191,7 +198,7 @@ def test_waits_grow_exponentially_with_jitter_and_are_told(
     assert "UTC: the provider failed (HTTP 500, /v1/ping)" in told[0].message
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("0", 0), ("1", 1), ("37", 37), ("3600", 3600)])
+@pytest.mark.parametrize(("header", "seconds"), [("37", 37), ("1800", 1800), ("3600", 3600)])
 def test_retry_after_is_obeyed_even_when_it_is_an_hour(
     header: str, seconds: float, make_client: MakeClient, waits: Waits
 ) -> None:
@@ -200,7 +207,51 @@ def test_retry_after_is_obeyed_even_when_it_is_an_hour(
         client = make_client(server.base_url, max_seconds=10.0)
         client.export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
 
-    assert waits.between_attempts == [seconds]
+    assert sum(waits.between_attempts) == seconds
+
+
+ALREADY_PAST = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
+
+
+@pytest.mark.parametrize("header", ["0", "1", ALREADY_PAST])
+def test_a_retry_after_shorter_than_our_own_wait_does_not_shorten_it(
+    header: str, make_client: MakeClient, waits: Waits
+) -> None:
+    with raw_server(limited(header)) as server, pytest.raises(RateLimitError):
+        make_client(server.base_url, max_attempts=4).ping()
+
+    assert [wait // 4 for wait in waits.between_attempts] == pytest.approx([1, 2, 4], abs=1)
+    assert all(wait >= 4 for wait in waits.between_attempts)
+
+
+@pytest.mark.parametrize("header", ["0", "1"])
+def test_what_is_waited_beyond_what_we_are_told_counts_against_the_time(
+    header: str, make_client: MakeClient, waits: Waits
+) -> None:
+    with raw_server(limited(header)) as server, pytest.raises(RateLimitError):
+        # The first wait is of four seconds or more, of which one at most is told.
+        make_client(server.base_url, max_seconds=2.5).ping()
+
+    assert len(server.asked) == 1
+    assert waits.between_attempts == []
+
+
+def test_a_long_wait_that_we_are_told_is_said_again_every_half_hour(
+    make_client: MakeClient, waits: Waits, caplog: pytest.LogCaptureFixture
+) -> None:
+    noon = datetime.fromtimestamp(NOON, UTC)
+    with raw_server(limited("7200"), FINE) as server:
+        client = make_client(
+            server.base_url, clock=lambda: noon + timedelta(seconds=waits.time.now - NOON)
+        )
+        client.export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
+
+    assert waits.between_attempts == [1800] * 4
+    assert "the next one in 7200.0 s, at 14:00:00 UTC" in caplog.messages[0]
+    assert caplog.messages[1:] == [
+        f"still waiting, the next attempt in {left} s, at 14:00:00 UTC"
+        for left in (5400, 3600, 1800)
+    ]
 
 
 def test_retry_after_of_a_503_is_obeyed_too(make_client: MakeClient, waits: Waits) -> None:
@@ -241,6 +292,7 @@ NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
         ("soon", None),
         ("-5", None),
         ("1e3", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ("٣", None),
     ],
 )

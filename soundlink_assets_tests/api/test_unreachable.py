@@ -1,5 +1,6 @@
 """Connections that fail for real on loopback, and what the error says to do."""
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,14 @@ def test_a_host_that_goes_past_the_proxy_is_not_blamed_on_it(
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("HTTPS_PROXY", "nonsense://user:secret@x"), ("SSL_CERT_FILE", "/no/such/file")],
+    [
+        ("HTTPS_PROXY", "nonsense://user:secret@x"),
+        ("HTTPS_PROXY", "http://user:secret/more@127.0.0.1:8080"),
+        ("HTTP_PROXY", "http://user:secret\n@127.0.0.1:8080"),
+        ("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080"),
+        ("NO_PROXY", "127.0.0.1:secret"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+    ],
 )
 def test_a_variable_that_cannot_be_used_is_named(
     variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -94,4 +102,13 @@ def test_a_variable_that_cannot_be_used_is_named(
     with pytest.raises(SettingsError, match=variable) as refused:
         client(ELSEWHERE, tmp_path)
 
-    assert "secret" not in str(refused.value)
+    told = "".join(traceback.format_exception(refused.value))
+    assert "unset it" in told
+    assert "secret" not in told
+
+
+def test_a_socks_proxy_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+
+    with pytest.raises(SettingsError, match="is a SOCKS proxy"):
+        client(ELSEWHERE, tmp_path)

@@ -65,8 +65,8 @@ def test_the_key_is_in_no_output(command: Command, on_sandbox: dict[str, str], f
 KEYS = [
     (Key.REVOKED, "provider", "revoked"),
     (Key.EXPIRED, "provider", "expired"),
-    (Key.WITHOUT_METRICS, "metrics:read", "metrics:read"),
-    (Key.WITHOUT_CAMPAIGNS, "campaigns:read", "campaigns:read"),
+    (Key.WITHOUT_METRICS, "metrics:read", "lacks the scope metrics:read"),
+    (Key.WITHOUT_CAMPAIGNS, "campaigns:read", "lacks the scope campaigns:read"),
 ]
 
 

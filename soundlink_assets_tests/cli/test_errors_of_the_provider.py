@@ -40,6 +40,41 @@ UNREACHABLE = [
 ]
 
 
+UNUSABLE = [
+    Mistake(
+        "a slash in the password of a proxy",
+        ("The proxy in HTTPS_PROXY", "NO_PROXY", "%2F"),
+        settings={"HTTPS_PROXY": "http://user:secret/more@127.0.0.1:8080"},
+    ),
+    Mistake(
+        "a SOCKS proxy",
+        ("ALL_PROXY", "is a SOCKS proxy", "unset it"),
+        settings={"ALL_PROXY": "socks5://user:secret@127.0.0.1:1080"},
+    ),
+    Mistake(
+        "a port that is none",
+        ("SOUNDLINK_BASE_URL", "its port is no number"),
+        settings={"SOUNDLINK_BASE_URL": "https://soundlink.invalid:secret"},
+    ),
+]
+
+
+@pytest.mark.parametrize("mistake", UNUSABLE, ids=str)
+def test_an_address_that_cannot_be_used(command: Command, mistake: Mistake) -> None:
+    there = KEY | {"SOUNDLINK_BASE_URL": "https://soundlink.invalid"} | dict(mistake.settings)
+
+    result = command(*BACKFILL, **there)
+    found = command("doctor", **there)
+
+    assert_said(result, *mistake.words)
+    assert found.exit_code == 1
+    assert "Traceback" not in found.output
+    for word in mistake.words:
+        assert word in " ".join(found.output.split())
+    if "PROXY" in " ".join(mistake.settings):
+        assert "secret" not in result.output + found.output
+
+
 @pytest.mark.parametrize("mistake", UNREACHABLE, ids=str)
 def test_an_api_that_cannot_be_reached(command: Command, mistake: Mistake) -> None:
     nowhere = {"SOUNDLINK_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
