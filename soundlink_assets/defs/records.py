@@ -27,8 +27,8 @@ FAILED = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 DEAD_AFTER = timedelta(hours=2)
 """An unfinished run that was silent for so long has died without a word, as after a power cut. A
-live one reports progress, and waits for the request budget for at most an hour. A queued run is not
-asked: whatever holds it up would hold up the next one too."""
+live one reports progress, and every half hour that it still waits for the provider. A queued run is
+not asked: whatever holds it up would hold up the next one too."""
 
 EVENTS_A_QUERY = 500
 
