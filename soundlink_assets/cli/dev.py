@@ -25,10 +25,10 @@ def dev(
     """Serve the Dagster UI on 127.0.0.1 and run schedules and sensors, until interrupted.
 
     Dagster's history lasts in `DAGSTER_HOME` (default `data/dagster_home`, with `--sandbox`
-    `data/sandbox/dagster_home`).
+    `data/sandbox/dagster_home`). One at a time may work there.
     """
     from soundlink_assets.cli.home import default_home, prepare_home
-    from soundlink_assets.cli.servers import LOOPBACK, serve_until_stopped
+    from soundlink_assets.cli.servers import LOOPBACK, serve_until_stopped, sole_servers
 
     if _is_taken(port):
         raise UserError(f"Port {port} of {LOOPBACK} is taken; choose another with --port.")
@@ -36,19 +36,20 @@ def dev(
     home = DEMO_FOLDER / "dagster_home" if sandbox else default_home()
     # Away from a `.env` file with a real key and warehouse, which Dagster would prefer.
     folder = (DEMO_FOLDER if sandbox else Path()).absolute()
+    if not sandbox:
+        _check_settings()
+    home = prepare_home(home)
+    environment["DAGSTER_HOME"] = str(home)
     with ExitStack() as stack:
+        lock = stack.enter_context(sole_servers(home))
         if sandbox:
             environment |= stack.enter_context(_sandbox_environment())
-        else:
-            _check_settings()
-        home = prepare_home(home)
-        environment["DAGSTER_HOME"] = str(home)
         typer.echo("Starting the Dagster UI and daemon ...")
 
         def say_where() -> None:
             typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (stop with Ctrl-C)")
 
-        raise typer.Exit(serve_until_stopped(port, environment, folder, say_where))
+        raise typer.Exit(serve_until_stopped(port, environment, folder, say_where, lock))
 
 
 def _check_settings() -> None:
