@@ -1,8 +1,12 @@
 """Fixtures that several packages share."""
 
 import pytest
+from hypothesis import settings
 
 from soundlink_assets_tests.loaded_warehouse import load_warehouse
+
+settings.register_profile("ours", deadline=None)  # a busy machine is no failure
+settings.load_profile("ours")
 
 SLOWEST_FIRST = ("test_simulation", "test_ui", "test_backfills", "test_install", "test_docs")
 """Files that take a minute or more: begun first, so that no worker is left with one at the end."""

@@ -125,7 +125,7 @@ def test_what_a_document_has_a_reader_run_works(
         env=environment(settings),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
 

@@ -25,7 +25,8 @@ def follow(copy: Path) -> None:
 
 def test_the_tutorial_adds_an_asset_that_answers(tmp_path: Path) -> None:
     copy, folder = tmp_path / "clone", tmp_path / "folder"
-    shutil.copytree(REPOSITORY / "soundlink_assets", copy / "soundlink_assets")
+    without = shutil.ignore_patterns("__pycache__")  # another test may be writing there
+    shutil.copytree(REPOSITORY / "soundlink_assets", copy / "soundlink_assets", ignore=without)
     folder.mkdir()
     follow(copy)
     commands = [line for block in blocks(TUTORIAL, "sh") for line in block.text.splitlines()]
@@ -56,4 +57,4 @@ def test_the_tutorial_adds_an_asset_that_answers(tmp_path: Path) -> None:
     with duckdb.connect(folder / "data" / "warehouse.duckdb", read_only=True) as warehouse:
         rows = warehouse.execute(query).fetchall()
     assert rows
-    assert rows[0][2] > 0
+    assert rows[-1][2] > 0

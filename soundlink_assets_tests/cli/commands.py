@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-TIMEOUT_SECONDS = 240
+TIMEOUT_SECONDS = 1200
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:

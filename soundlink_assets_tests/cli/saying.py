@@ -31,7 +31,7 @@ class Mistake:
 
 def lines_of_error(result: Result) -> list[str]:
     """What is said about the failure itself, without the run's line and the checks' verdicts."""
-    told = ("failed  ", "done  ", "Not done: ", "  ERROR  ", "  WARN  ")
+    told = ("failed  ", "done  ", "Not done: ", "  ERROR  ", "  WARN  ", "...  ")
     return [line for line in result.stderr.splitlines() if line and not line.startswith(told)]
 
 

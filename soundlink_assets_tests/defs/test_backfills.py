@@ -49,7 +49,9 @@ def test_two_backfills_at_once_keep_the_budget_and_their_own_days(tmp_path: Path
             )
             for window in ranges
         ]
-        ended = [(process.communicate(timeout=240)[0], process.returncode) for process in processes]
+        ended = [
+            (process.communicate(timeout=1200)[0], process.returncode) for process in processes
+        ]
 
         assert [code for _, code in ended] == [0, 0], ended
         assert {request.status for request in sandbox.requests} == {200}

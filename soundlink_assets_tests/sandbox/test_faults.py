@@ -129,12 +129,15 @@ class TestAnswersInstead:
 
 class TestOnTheWay:
     def test_latency_and_a_slow_body_last_longer_than_the_patience_of_a_client(
-        self, country: Exporting
+        self, country: Exporting, sandbox: RunningSandbox
     ) -> None:
         country.http.timeout = httpx.Timeout(10, read=0.2)
         for fault in (Fault.LATENCY, Fault.SLOW_BODY):
+            sandbox.forget_requests()
             with pytest.raises(httpx.ReadTimeout):
-                country.fetch(fault, seconds=1.5)
+                country.fetch(fault, seconds=60)
+            # What the client has given up may still be on its way into the sandbox.
+            wait_for(lambda: sandbox.requests, 60, "the sandbox has answered", every=0.05)
 
     def test_after_the_pause_the_answer_is_whole(self, country: Exporting) -> None:
         clean = country.fetch().content

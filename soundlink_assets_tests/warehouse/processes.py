@@ -160,7 +160,7 @@ def write_some(warehouse: str, writer: int, numbers: list[int]) -> None:
 def read_until(warehouse: str, stop: Any, answers: Any) -> None:
     """Read again and again; answer how often, and every state that was not whole."""
     reads, broken = 0, []
-    while not stop.is_set():
+    while not (reads and stop.is_set()):
         rows = read_frame(
             warehouse,
             "SELECT requested_campaign_id, count(*), min(streams), max(streams) "
