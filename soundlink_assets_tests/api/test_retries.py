@@ -194,7 +194,8 @@ def test_waits_grow_exponentially_with_jitter_and_are_told(
     assert any(wait != int(wait) for wait in waits.between_attempts)
     told = [record for record in caplog.records if "attempt" in record.message]
     assert [record.levelno for record in told] == [logging.WARNING] * 8
-    assert "attempt 1 of 9 failed, the next one in 1." in told[0].message
+    first_wait = f"{waits.between_attempts[0]:.1f} s"
+    assert f"attempt 1 of 9 failed, the next one in {first_wait}" in told[0].message
     assert "UTC: the provider failed (HTTP 500, /v1/ping)" in told[0].message
 
 
