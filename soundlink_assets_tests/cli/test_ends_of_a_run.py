@@ -60,6 +60,8 @@ def test_a_backfill_ended_by_the_user_puts_its_run_down_and_says_what_is_left(
         env=environment({**on_sandbox, "SOUNDLINK_BUDGET_DIR": str(tmp_path)}),
         stderr=subprocess.PIPE,
         text=True,
+        # These tests may run under `nohup`, whose children ignore one of the signals.
+        preexec_fn=lambda: signal.signal(asked, signal.SIG_DFL),  # noqa: PLW1509
     )
     while len(sandbox.requests) < 2 and process.poll() is None:
         time.sleep(0.05)
