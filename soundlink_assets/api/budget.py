@@ -131,7 +131,7 @@ class RequestBudget:
                         "insert into requests (sent_at) values (?) returning id", (now,)
                     ).fetchone()[0]
                     return int(ticket), now
-            self._announce(now, free_at, reason)
+            self.announce(now, free_at, reason)
             self._wait(min(free_at - now, _LOOK_AGAIN_SECONDS), stop)
 
     def _tidy(self, connection: sqlite3.Connection, now: float) -> None:
@@ -161,7 +161,8 @@ class RequestBudget:
                 waits.append((row[0] + limit.seconds, f"for the request budget ({limit})"))
         return max(waits)
 
-    def _announce(self, now: float, until: float, reason: str) -> None:
+    def announce(self, now: float, until: float, reason: str) -> None:
+        """Say, once in a while, that a request has to wait for `reason`; Unix seconds."""
         is_said = abs(until - self._announced_until) < 1
         if until - now < 1 or (is_said and now - self._announced_at < SAY_AGAIN_SECONDS):
             return

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from math import ceil
 
+from typing_extensions import override
+
 from soundlink_assets.api import RequestBudget
 from soundlink_assets.cli.app import UserError
 
 MOMENT_SECONDS = 2.0
 """A wait so short is none: while a run uses the minute's limit up, a place is free every second."""
-
 
 MINUTE_SECONDS = 60
 
@@ -16,7 +17,8 @@ MINUTE_SECONDS = 60
 class ImpatientBudget(RequestBudget):
     """The budget of the key; UserError where a run would wait."""
 
-    def _announce(self, now: float, until: float, reason: str) -> None:
+    @override
+    def announce(self, now: float, until: float, reason: str) -> None:
         if until - now <= MOMENT_SECONDS:
             return
         clock = datetime.fromtimestamp(until, UTC)

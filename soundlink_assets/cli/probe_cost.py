@@ -25,9 +25,6 @@ from soundlink_assets.defs.revision_window import (
 from soundlink_assets.defs.schedule import DAILY_AT
 from soundlink_assets.settings import Settings
 
-PAGE_SIZE = 100
-"""Campaigns on a page of the list; one request each."""
-
 DAY = timedelta(days=1)
 
 

@@ -103,7 +103,7 @@ def probe_history(
             if warehouse_opens:
                 yield from _lost(history, settings.warehouse)
         elif not history.first_days:
-            advice = "`soundlink-assets backfill FIRST LAST`, or `dev`, which goes on by itself."
+            advice = "`soundlink-assets backfill`, or `dev`, which goes on by itself."
             yield warning("days", "none was fetched yet", advice)
         yield from _daemon(instance, now)
 
