@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from soundlink_assets.contract import CAMPAIGN_ENGAGEMENT_DAILY as EXPORT
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY as EXPORT
+from soundlink_assets.schema.window import Window
 
 FIRST_DAY = date(2026, 1, 1)
 COUNTRIES, TRACKS = 30, 10
@@ -116,7 +116,7 @@ def measured(command: str, bodies: Path, *more: str) -> Figures:
 
 def load_by_platform(bodies: Path, url: str, times: int) -> Figures:
     """Fetch, verify and store all campaigns; with `times` above one, the last load counts."""
-    from soundlink_assets.api import Delivery, SoundlinkClient
+    from soundlink_assets.provider import Delivery, SoundlinkClient
     from soundlink_assets.settings import load_settings
     from soundlink_assets.warehouse.connection import connect, transaction
     from soundlink_assets.warehouse.types import Deliveries

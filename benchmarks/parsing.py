@@ -17,10 +17,10 @@ from pathlib import Path
 
 import polars as pl
 
-from soundlink_assets.contract import EXPORTS, Export
-from soundlink_assets.contract.parsing import DeliveryParser, ParsedDelivery
-from soundlink_assets.contract.schemas import polars_schema
-from soundlink_assets.tables import Column, Kind
+from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.provider.parsing import DeliveryParser, ParsedDelivery
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.tables import Column, Kind
 
 TIMED_ROWS = 200_000
 MEASURED_ROWS = 1_000_000

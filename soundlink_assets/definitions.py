@@ -10,22 +10,22 @@ from collections.abc import Mapping
 import dagster as dg
 
 from soundlink_assets.clock import Clock, utc_now
-from soundlink_assets.contract import EXPORTS
-from soundlink_assets.contract.campaigns import CAMPAIGNS
-from soundlink_assets.defs.automation import automate
-from soundlink_assets.defs.beta import known_beta_features
-from soundlink_assets.defs.checks import stored_checks
-from soundlink_assets.defs.checks_scorecards import scorecard_checks
-from soundlink_assets.defs.console import console
-from soundlink_assets.defs.derived import DERIVATIONS, derived_assets
-from soundlink_assets.defs.exports import export_assets
-from soundlink_assets.defs.partitions import daily_partitions
-from soundlink_assets.defs.report import check_keys_of, report_asset
-from soundlink_assets.defs.scorecards import scorecard_assets
-from soundlink_assets.defs.soundlink_api import RESOURCE_KEY, soundlink_api_resource
-from soundlink_assets.metrics.tables import SCORECARDS
+from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema.campaigns import CAMPAIGNS
+from soundlink_assets.assets.automation import automate
+from soundlink_assets.assets.beta import known_beta_features
+from soundlink_assets.assets.checks import stored_checks
+from soundlink_assets.assets.checks_scorecards import scorecard_checks
+from soundlink_assets.assets.console import console
+from soundlink_assets.assets.derived import DERIVATIONS, derived_assets
+from soundlink_assets.assets.exports import export_assets
+from soundlink_assets.assets.partitions import daily_partitions
+from soundlink_assets.assets.report import check_keys_of, report_asset
+from soundlink_assets.assets.scorecards import scorecard_assets
+from soundlink_assets.assets.soundlink_api import RESOURCE_KEY, soundlink_api_resource
+from soundlink_assets.schema.analytics import SCORECARDS
 from soundlink_assets.settings import Settings, load_settings, unknown_variables
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 
 TABLES: tuple[Table, ...] = (

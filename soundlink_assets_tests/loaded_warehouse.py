@@ -12,15 +12,15 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
-from soundlink_assets.contract.campaigns import CAMPAIGNS, SOURCE_FIELDS
-from soundlink_assets.contract.schemas import polars_schema
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
+from soundlink_assets.schema.campaigns import CAMPAIGNS, SOURCE_FIELDS
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.window import Window
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.playlist_track_share import playlist_track_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
 from soundlink_assets.metrics.spillover_share import spillover_share
-from soundlink_assets.metrics.tables import (
+from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
     COUNTRY_SCORECARD,
@@ -29,7 +29,7 @@ from soundlink_assets.metrics.tables import (
 )
 from soundlink_assets.sandbox import SandboxConfig, World
 from soundlink_assets.sandbox.listing import campaign_object
-from soundlink_assets.tables import Kind
+from soundlink_assets.schema.tables import Kind
 from soundlink_assets.warehouse.connection import connect, transaction
 from soundlink_assets.warehouse.frames import replace_all, replace_days
 from soundlink_assets.warehouse.reading import load_cells, load_table

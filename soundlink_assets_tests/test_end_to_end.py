@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from soundlink_assets.contract import EXPORTS, Export
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema.window import Window
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import Sandbox, SandboxConfig, serving
 from soundlink_assets.settings import Settings

@@ -173,7 +173,7 @@ def test_a_day_is_materialized_by_clicking(page: Page, ui: str) -> None:
 
     page.goto(f"/assets/{COUNTRY}?view=partitions&partition={YESTERDAY}")
     expect(page.get_by_text("dagster/partition_row_count").first).to_be_visible()
-    expect(page.get_by_text("settles_at").first).to_be_visible()
+    expect(page.get_by_text("final_at").first).to_be_visible()
 
 
 def test_a_week_is_backfilled_and_every_day_has_its_verdict(page: Page, ui: str) -> None:

@@ -3,7 +3,7 @@
 Written without a look at `metrics`: one rule, two languages.
 """
 
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 
 COUNTRY_EFFICIENCY = """
 with anew as (

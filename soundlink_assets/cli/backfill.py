@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from soundlink_assets.cli.runs import RunOutcome, StepError
-    from soundlink_assets.contract.window import Window
+    from soundlink_assets.schema.window import Window
 
 
 USUAL_DAYS = 14
@@ -84,7 +84,7 @@ def backfill(
 
 def closed_days(start: str | None, end: str | None, earliest: date, today: date) -> "Window":
     """The window that was typed, or the usual one; UserError that says what is allowed."""
-    from soundlink_assets.contract.window import Window
+    from soundlink_assets.schema.window import Window
 
     last = today - timedelta(days=1) if end is None else _day(end)
     usual = max(earliest, today - timedelta(days=USUAL_DAYS))
@@ -139,7 +139,7 @@ def _one_of_a_kind(errors: "Sequence[StepError]") -> "Iterable[StepError]":
 def _report_rest(console: "Console", window: "Window", outcomes: "Sequence[RunOutcome]") -> None:
     """Say from which day on nothing was tried, if the runs ended early."""
     from soundlink_assets.cli.progress import print_plainly
-    from soundlink_assets.contract.window import Window
+    from soundlink_assets.schema.window import Window
 
     parts = window.split()
     if len(outcomes) < len(parts):

@@ -29,8 +29,8 @@ def demo(
     from soundlink_assets.cli.progress import console_on, print_plainly, showing_progress
     from soundlink_assets.cli.runs import Listener, run_days
     from soundlink_assets.cli.sandboxed import lasting_world, sandbox_settings
-    from soundlink_assets.contract.window import Window
-    from soundlink_assets.defs.report import REPORT_FILE
+    from soundlink_assets.schema.window import Window
+    from soundlink_assets.assets.report import REPORT_FILE
     from soundlink_assets.sandbox import serving
 
     console = console_on(sys.stdout)

@@ -92,7 +92,7 @@ def report(error: Exception, *, verbose: bool) -> None:
 def _is_ours(error: BaseException) -> bool:
     if isinstance(error, (UserError, SettingsError)):
         return True
-    from soundlink_assets.api.errors import SoundlinkError
+    from soundlink_assets.provider.errors import SoundlinkError
     from soundlink_assets.warehouse.errors import WarehouseError
 
     return isinstance(error, (SoundlinkError, WarehouseError))

@@ -29,7 +29,7 @@ run_monitoring:
 
 # The client says in the log of a run when it waits for the request budget or tries again.
 python_logs:
-  managed_python_loggers: [soundlink_assets.api]
+  managed_python_loggers: [soundlink_assets.provider]
 
 # One slow sensor or schedule does not hold up the others.
 sensors:

@@ -5,7 +5,7 @@ from math import ceil
 
 from typing_extensions import override
 
-from soundlink_assets.api import RequestBudget
+from soundlink_assets.provider import RequestBudget
 from soundlink_assets.cli.app import UserError
 
 MOMENT_SECONDS = 2.0

@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
-from soundlink_assets.contract import EXPORTS
-from soundlink_assets.contract.window import settled_whatever_the_batch_at, settles_at
-from soundlink_assets.defs.automation import rhythm_of
-from soundlink_assets.defs.revision_window import (
+from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema.window import final_at_latest, final_at
+from soundlink_assets.assets.automation import rhythm_of
+from soundlink_assets.assets.revision_window import (
     Fetch,
     History,
     Rhythm,
@@ -22,7 +22,7 @@ from soundlink_assets.defs.revision_window import (
     due_for_schedule,
     horizon,
 )
-from soundlink_assets.defs.schedule import DAILY_AT
+from soundlink_assets.assets.schedule import DAILY_AT
 from soundlink_assets.settings import Settings
 
 DAY = timedelta(days=1)
@@ -81,7 +81,7 @@ def probe_cost(settings: Settings, campaigns: int | None, now: datetime) -> Iter
 
 def pages(campaigns: int) -> int:
     """Requests for the list of so many campaigns."""
-    from soundlink_assets.api.campaigns import PAGE_SIZE
+    from soundlink_assets.provider.campaigns import PAGE_SIZE
 
     return max(ceil(campaigns / PAGE_SIZE), 1)
 
@@ -135,5 +135,5 @@ def _fetched(history: History, scope: Scope, now: datetime) -> History:
 
 def _fetch_at(now: datetime, day: date) -> Fetch:
     """A fetch whose rows bear the stamp of a batch some hours before, as the provider's do."""
-    final = now - timedelta(hours=3) >= settles_at(day) or now >= settled_whatever_the_batch_at(day)
+    final = now - timedelta(hours=3) >= final_at(day) or now >= final_at_latest(day)
     return Fetch(now, final)

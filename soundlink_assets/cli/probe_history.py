@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.findings import MEGABYTE, Finding, broken, ok, warning
-from soundlink_assets.contract import EXPORTS
+from soundlink_assets.schema import EXPORTS
 from soundlink_assets.settings import Settings
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-    from soundlink_assets.defs.revision_window import History
+    from soundlink_assets.assets.revision_window import History
 
 EVER = 100_000
 """More days than the provider has existed."""
@@ -109,9 +109,9 @@ def probe_history(
 
 
 def _history(settings: Settings, instance: "DagsterInstance", now: datetime) -> "History":
-    from soundlink_assets.defs.automation import rhythm_of
-    from soundlink_assets.defs.catalogue import asset_key
-    from soundlink_assets.defs.records import history_of
+    from soundlink_assets.assets.automation import rhythm_of
+    from soundlink_assets.assets.catalogue import asset_key
+    from soundlink_assets.assets.records import history_of
 
     rhythm = replace(rhythm_of(settings), catch_up_days=EVER)
     keys = {export.name: asset_key(export.table) for export in EXPORTS}
@@ -143,7 +143,7 @@ def _states(history: "History", start: date, now: datetime) -> Finding:
 
     Days before `start` are not looked after any more, whatever was fetched of them.
     """
-    from soundlink_assets.contract.window import Window, settles_at
+    from soundlink_assets.schema.window import Window, final_at
 
     first, yesterday = min(history.first_days.values()), now.date() - timedelta(days=1)
     first = max(first, start)
@@ -158,7 +158,7 @@ def _states(history: "History", start: date, now: datetime) -> Finding:
         elif all(fetch is not None and fetch.is_settled for fetch in fetches):
             settled.append(day)
         else:
-            (late if now >= settles_at(day) + timedelta(days=3) else still_open).append(day)
+            (late if now >= final_at(day) + timedelta(days=3) else still_open).append(day)
     said = f"{len(settled):,} settled, {len(still_open)} open, {len(missing)} missing"
     facts = {
         "settled": len(settled),

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import AuthStyle, Settings
 
 if TYPE_CHECKING:
-    from soundlink_assets.api import SoundlinkClient, SoundlinkError
+    from soundlink_assets.provider import SoundlinkClient, SoundlinkError
 
 PATIENCE_SECONDS = 10.0
 """How long the doctor waits for one answer, or before it asks once more."""
@@ -48,7 +48,7 @@ def campaign_count(findings: list[Finding]) -> int | None:
 
 def client_of(settings: Settings, style: AuthStyle) -> "SoundlinkClient":
     """A client that tries once and waits for nothing long."""
-    from soundlink_assets.api import SoundlinkClient, budget_file, provider_limits
+    from soundlink_assets.provider import SoundlinkClient, budget_file, provider_limits
     from soundlink_assets.cli.probe_budget import ImpatientBudget
 
     key = settings.require_api_key()
@@ -71,7 +71,7 @@ def _wait_a_little(seconds: float, _stop: threading.Event) -> None:
 
 
 def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:
-    from soundlink_assets.api import AuthenticationError, SoundlinkError
+    from soundlink_assets.provider import AuthenticationError, SoundlinkError
 
     started = time.monotonic()
     try:
@@ -94,8 +94,8 @@ def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:
 
 def _other_style(settings: Settings, refused: "SoundlinkError") -> Finding:
     """Whether the key is good and only the header is not; asked only here, never in a run."""
-    from soundlink_assets.api import SoundlinkError
-    from soundlink_assets.api.credentials import other_style
+    from soundlink_assets.provider import SoundlinkError
+    from soundlink_assets.provider.credentials import other_style
 
     other = other_style(settings.auth_style)
     if refused.code in {"invalid_api_key", "invalid_token"}:
@@ -114,7 +114,7 @@ def _other_style(settings: Settings, refused: "SoundlinkError") -> Finding:
 
 
 def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Finding]:
-    from soundlink_assets.api import ScopeError, SoundlinkError
+    from soundlink_assets.provider import ScopeError, SoundlinkError
 
     named = settings.campaign_ids
     try:
@@ -149,7 +149,7 @@ def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Findin
 
 
 def _metrics(client: "SoundlinkClient", campaign_id: str, day: Window) -> Finding:
-    from soundlink_assets.api import CampaignNotFoundError, SoundlinkError
+    from soundlink_assets.provider import CampaignNotFoundError, SoundlinkError
 
     try:
         client.overview(campaign_id, day)

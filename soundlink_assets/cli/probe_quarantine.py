@@ -16,7 +16,7 @@ MUCH_BYTES = 1_000 * MEGABYTE
 
 def probe_quarantine(settings: Settings, now: datetime) -> Iterator[Finding]:
     """How many bodies there are, and why the newest was refused."""
-    from soundlink_assets.api.quarantine import kept_bodies
+    from soundlink_assets.provider.quarantine import kept_bodies
 
     kept = kept_bodies(settings.quarantine_dir)
     if not kept:

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from soundlink_assets.cli.findings import MEGABYTE, Finding, broken, ok, warning
-from soundlink_assets.contract import EXPORTS
+from soundlink_assets.schema import EXPORTS
 from soundlink_assets.settings import Settings
 from soundlink_assets.warehouse.errors import HeldWarehouseError
 
@@ -98,7 +98,7 @@ def first_asked_day(warehouse: str) -> date | None:
 
     Before the oldest campaign was made there was nobody to ask.
     """
-    from soundlink_assets.contract.campaigns import CAMPAIGNS
+    from soundlink_assets.schema.campaigns import CAMPAIGNS
     from soundlink_assets.warehouse.connection import connect
     from soundlink_assets.warehouse.reading import load_table
 

@@ -41,7 +41,7 @@ def prune(
     """
     from rich.progress import track
 
-    from soundlink_assets.api.quarantine import kept_bodies
+    from soundlink_assets.provider.quarantine import kept_bodies
     from soundlink_assets.cli.environment import read_settings
     from soundlink_assets.cli.home import default_home, open_history
     from soundlink_assets.definitions import build_definitions
@@ -98,7 +98,7 @@ def replaced_runs(
 
 def _is_over(run: "dg.DagsterRun", assets: "AbstractSet[dg.AssetKey]") -> bool:
     """Whether the run materialised nothing but these assets; another's code may share the home."""
-    from soundlink_assets.defs.jobs import JOB_NAME
+    from soundlink_assets.assets.jobs import JOB_NAME
 
     return run.asset_selection <= assets if run.asset_selection else run.job_name == JOB_NAME
 

@@ -31,8 +31,8 @@ def report(
 
     from soundlink_assets.cli.environment import read_settings
     from soundlink_assets.clock import utc_now
-    from soundlink_assets.defs.report import write_report
-    from soundlink_assets.defs.report_content import read_report_content
+    from soundlink_assets.assets.report import write_report
+    from soundlink_assets.assets.report_content import read_report_content
 
     settings = read_settings()
     content = read_report_content(settings.warehouse, made_at=utc_now(), campaign_id=campaign)
@@ -58,8 +58,8 @@ def _check_results(settings: "Settings") -> "tuple[CheckResult, ...]":
     """What the history of this machine says; nothing if there is none."""
     from soundlink_assets.cli.home import default_home, open_history
     from soundlink_assets.definitions import build_definitions
-    from soundlink_assets.defs.check_results import last_check_results
-    from soundlink_assets.defs.report import with_outdated
+    from soundlink_assets.assets.check_results import last_check_results
+    from soundlink_assets.assets.report import with_outdated
 
     home = default_home()
     if not (home / "dagster.yaml").exists():

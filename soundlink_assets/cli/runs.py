@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from soundlink_assets.cli.app import UserError
 from soundlink_assets.cli.endings import noticing_endings
-from soundlink_assets.contract import EXPORTS
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema.window import Window
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -98,7 +98,7 @@ def run_days(
     import dagster as dg
 
     from soundlink_assets.definitions import build_definitions
-    from soundlink_assets.defs.jobs import JOB_NAME, range_tags
+    from soundlink_assets.assets.jobs import JOB_NAME, range_tags
 
     definitions = build_definitions(settings, loggers={"progress": _progress_logger(listener)})
     job = definitions.resolve_job_def(JOB_NAME)
@@ -135,7 +135,7 @@ def put_down(instance: "dg.DagsterInstance", run_id: str) -> None:
 def _selected_keys(definitions: "dg.Definitions", select: str) -> "Sequence[dg.AssetKey]":
     import dagster as dg
 
-    from soundlink_assets.defs.beta import known_beta_features
+    from soundlink_assets.assets.beta import known_beta_features
 
     graph = definitions.resolve_asset_graph()
     try:
@@ -193,7 +193,7 @@ def _errors_outside_steps(result: "dg.ExecuteInProcessResult") -> tuple[StepErro
 
 def _rows(result: "dg.ExecuteInProcessResult") -> Mapping[str, int]:
     """Rows of the days that the run wrote, by export, from the metadata of each day."""
-    from soundlink_assets.defs.catalogue import asset_key
+    from soundlink_assets.assets.catalogue import asset_key
 
     names = {asset_key(export.table): export.name for export in EXPORTS}
     rows: Counter[str] = Counter()

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from soundlink_assets.contract import EXPORTS
+from soundlink_assets.schema import EXPORTS
 
 if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
     from soundlink_assets.cli.runs import RunOutcome
-    from soundlink_assets.contract.window import Window
+    from soundlink_assets.schema.window import Window
 
 FEW_LISTENERS = 30
 """Below this, the cost of a listener is mostly chance; such countries come last."""

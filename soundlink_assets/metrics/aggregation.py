@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from soundlink_assets.contract.schemas import polars_schema
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.tables import Table
 
 
 def known_sum(column: str) -> pl.Expr:

@@ -10,7 +10,7 @@ from soundlink_assets.metrics.aggregation import (
     shaped,
 )
 from soundlink_assets.metrics.settled import with_is_settled
-from soundlink_assets.metrics.tables import COUNTRY_EFFICIENCY
+from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY
 
 MEASURES = (
     "spend_media",

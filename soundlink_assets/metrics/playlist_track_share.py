@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from soundlink_assets.contract.engagement import PLAYLIST
+from soundlink_assets.schema.fields import PLAYLIST
 from soundlink_assets.metrics.aggregation import divided, newest, shaped
 from soundlink_assets.metrics.settled import with_is_settled
-from soundlink_assets.metrics.tables import PLAYLIST_TRACK_SHARE
+from soundlink_assets.schema.analytics import PLAYLIST_TRACK_SHARE
 
 _CAMPAIGN_DAY = ("report_date", "campaign_id")
 

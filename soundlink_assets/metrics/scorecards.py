@@ -11,10 +11,10 @@ import polars as pl
 
 from soundlink_assets.metrics.aggregation import divided, known_sum, ratio_of_sums, shaped
 from soundlink_assets.metrics.country_efficiency import MEASURES, country_ratios
-from soundlink_assets.metrics.tables import CAMPAIGN_SCORECARD, COUNTRY_SCORECARD
-from soundlink_assets.metrics.tables.scorecards import SETTLED_DAYS, SUFFIX
+from soundlink_assets.schema.analytics import CAMPAIGN_SCORECARD, COUNTRY_SCORECARD
+from soundlink_assets.schema.analytics import FINAL_DAYS, SUFFIX
 from soundlink_assets.metrics.uncertainty import Array, cost_interval, shrink, wilson_interval
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.tables import Table
 
 _STREAM_KINDS = ("promoted_streams", "spillover_streams", "undetermined_streams")
 _CAMPAIGN = ("campaign_id", "currency")
@@ -78,7 +78,7 @@ def newest_settled_day(*tables: pl.DataFrame) -> date | None:
 def _last_settled_days(newest: date | None) -> pl.Expr:
     if newest is None:
         return pl.lit(False)
-    first = newest - timedelta(days=SETTLED_DAYS - 1)
+    first = newest - timedelta(days=FINAL_DAYS - 1)
     return pl.col("is_settled") & (pl.col("report_date") >= first)
 
 

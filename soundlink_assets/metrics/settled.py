@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from soundlink_assets.contract.window import BATCH_SLACK_DAYS, REVISION_DAYS
+from soundlink_assets.schema.window import BATCH_LAG_DAYS, REVISION_DAYS
 
 CELL = ("requested_campaign_id", "report_date")
 IS_SETTLED = "is_settled"
@@ -16,13 +16,13 @@ def settled_cells(cells: pl.DataFrame) -> pl.DataFrame:
     nothing in it was exported before, or once it was fetched at or after D+10 00:00 UTC.
     """
     day = pl.col("report_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    settles_at = day.dt.offset_by(f"{REVISION_DAYS + 1}d")
-    whatever_the_batch_at = settles_at.dt.offset_by(f"{BATCH_SLACK_DAYS}d")
-    exported_after = (pl.col("oldest_exported_at") >= settles_at).fill_null(True)
+    final_at = day.dt.offset_by(f"{REVISION_DAYS + 1}d")
+    whatever_the_batch_at = final_at.dt.offset_by(f"{BATCH_LAG_DAYS}d")
+    exported_after = (pl.col("oldest_exported_at") >= final_at).fill_null(True)
     return cells.select(
         *CELL,
         (
-            ((pl.col("fetched_at") >= settles_at) & exported_after)
+            ((pl.col("fetched_at") >= final_at) & exported_after)
             | (pl.col("fetched_at") >= whatever_the_batch_at)
         ).alias(IS_SETTLED),
     )

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-from soundlink_assets.contract.engagement import CATALOG
+from soundlink_assets.schema.fields import CATALOG
 from soundlink_assets.metrics.aggregation import divided, newest, shaped
 from soundlink_assets.metrics.settled import with_is_settled
-from soundlink_assets.metrics.tables import SPILLOVER_SHARE
+from soundlink_assets.schema.analytics import SPILLOVER_SHARE
 from soundlink_assets.metrics.tracks import PROMOTED, SPILLOVER, UNDETERMINED, play_kind
 
 TRACK = "track"

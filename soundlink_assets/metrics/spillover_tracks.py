@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from soundlink_assets.contract.engagement import CATALOG
+from soundlink_assets.schema.fields import CATALOG
 from soundlink_assets.metrics.spillover_share import TRACK
 from soundlink_assets.metrics.tracks import SPILLOVER, play_kind
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, timedelta
 
 import polars as pl
 
-from soundlink_assets.contract.window import REVISION_DAYS
+from soundlink_assets.schema.window import REVISION_DAYS
 from soundlink_assets.report.content import ReportContent
 
 IS_SETTLED = "is_settled"

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from math import exp
 
-from soundlink_assets.contract.engagement import PLAYLIST
+from soundlink_assets.schema.fields import PLAYLIST
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.campaigns import Campaign, Market, Track
 from soundlink_assets.sandbox.lines import head_of, number, text

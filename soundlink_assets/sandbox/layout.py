@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from soundlink_assets.contract.engagement import CATALOG, PLAYLIST
+from soundlink_assets.schema.fields import CATALOG, PLAYLIST
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.campaigns import Campaign, Market, Track
 from soundlink_assets.sandbox.config import SandboxConfig

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from math import exp
 
-from soundlink_assets.contract.window import settles_at
+from soundlink_assets.schema.window import final_at
 
 _PLAYS_AT_CLOSE = 0.8
 _PLAYS_FADE_HOURS = 45.0
@@ -45,7 +45,7 @@ SETTLED = Stage(hours=float("inf"), plays=1.0, spend=1.0, correction=0.0)
 
 def stage_of(day: date, exported_at: datetime) -> Stage | None:
     """The stage of `day` in an export built at `exported_at`; None before the day began."""
-    if exported_at >= settles_at(day):
+    if exported_at >= final_at(day):
         return SETTLED
     hours = (exported_at - datetime.combine(day, time.min, UTC)).total_seconds() / 3600
     if hours <= 0:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from soundlink_assets.contract.engagement import CONTEXTS
-from soundlink_assets.contract.window import MAX_WINDOW_DAYS, Window
+from soundlink_assets.schema.campaigns import CONTEXTS
+from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
 from soundlink_assets.sandbox import problems
 from soundlink_assets.sandbox.config import OverCap
 from soundlink_assets.sandbox.problems import RefusedError

@@ -6,8 +6,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from soundlink_assets.contract import Export
-from soundlink_assets.tables import Kind
+from soundlink_assets.schema import Export
+from soundlink_assets.schema.tables import Kind
 
 Row = dict[str, Any]
 """A row under the contract's names and in its order: DATE as `date`, TIMESTAMP as aware `datetime`,

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from soundlink_assets.contract import (
+from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
     Export,
 )
-from soundlink_assets.contract.window import Window, settles_at
+from soundlink_assets.schema.window import Window, final_at
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.cache import ByteCache
 from soundlink_assets.sandbox.campaigns import Campaign
@@ -117,7 +117,7 @@ class World:
         return read_rows(export, self.body(export, campaign, window, now).content.splitlines())
 
     def _day(self, export: Export, campaign: Campaign, day: date, exported_at: datetime) -> bytes:
-        built = min(exported_at, settles_at(day))
+        built = min(exported_at, final_at(day))
         key = (export.name, campaign.campaign_id, day, built)
         return self._cache.get(key, lambda: self._render_day(export, campaign, day, built))
 

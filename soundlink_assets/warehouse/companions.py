@@ -5,7 +5,7 @@ Descriptions only; `writing` fills them. Standard library only.
 
 from dataclasses import replace
 
-from soundlink_assets.tables import Column, Kind, Table
+from soundlink_assets.schema.tables import Column, Kind, Table
 from soundlink_assets.warehouse.sql import day_column, identifier, listed, qualified
 
 CAMPAIGN = "campaign_id"

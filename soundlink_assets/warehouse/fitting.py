@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.errors import MisfitError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def fitted(frame: "pl.DataFrame", table: Table) -> "pl.DataFrame":
     """
     import polars as pl
 
-    from soundlink_assets.contract.schemas import polars_schema
+    from soundlink_assets.schema.frames import polars_schema
 
     schema = polars_schema(table)
     misfits = [

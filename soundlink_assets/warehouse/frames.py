@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from soundlink_assets.contract.window import Window
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.window import Window
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.companions import WRITTEN_AT, cells_table
 from soundlink_assets.warehouse.connection import count
 from soundlink_assets.warehouse.errors import MisfitError, OutdatedError

@@ -21,8 +21,8 @@ from dagster._core.storage.db_io_manager import (
 from typing_extensions import override
 
 from soundlink_assets.clock import Clock
-from soundlink_assets.contract.window import Window
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.window import Window
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.companions import EXPORTED_AT
 from soundlink_assets.warehouse.connection import connect, transaction
 from soundlink_assets.warehouse.errors import OutdatedError

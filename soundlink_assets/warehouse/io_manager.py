@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from soundlink_assets.clock import Clock, utc_now
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.tables import Table
 
 
 def warehouse_io_manager(

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import duckdb
 import polars as pl
 
-from soundlink_assets.contract.window import Window
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.window import Window
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.companions import (
     REQUESTED_CAMPAIGN,
     SUPERSEDED_AT,

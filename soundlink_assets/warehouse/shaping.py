@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import duckdb
 
-from soundlink_assets.tables import Column, Table
+from soundlink_assets.schema.tables import Column, Table
 from soundlink_assets.warehouse.errors import MisfitError
 from soundlink_assets.warehouse.sql import identifier, literal, qualified, stored_type
 

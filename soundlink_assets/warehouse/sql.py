@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from soundlink_assets.tables import Column, Kind, Table
+from soundlink_assets.schema.tables import Column, Kind, Table
 
 
 def identifier(name: str) -> str:

@@ -7,9 +7,9 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
-from soundlink_assets.contract.export import OWN_COLUMNS
-from soundlink_assets.contract.window import Window
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.exports import OWN_COLUMNS
+from soundlink_assets.schema.window import Window
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.companions import (
     EXPORTED_AT,
     REQUESTED_CAMPAIGN,
@@ -180,7 +180,7 @@ class Deliveries:
         )
 
     def _no_cells(self) -> "pl.DataFrame":
-        from soundlink_assets.contract.schemas import empty_frame
+        from soundlink_assets.schema.frames import empty_frame
 
         filled_by_the_write = {*STAMPS, WRITTEN_AT}
         ledger = empty_frame(cells_table(self.table))

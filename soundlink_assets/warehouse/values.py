@@ -2,7 +2,7 @@
 
 import duckdb
 
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.shaping import stored_columns
 from soundlink_assets.warehouse.sql import identifier, qualified
 

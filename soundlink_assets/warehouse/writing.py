@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.companions import (
     CAMPAIGN,
     EXPORTED_AT,

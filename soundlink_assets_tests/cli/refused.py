@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from soundlink_assets.api.errors import About
-from soundlink_assets.api.quarantine import KeptBody, keep_body
+from soundlink_assets.provider.errors import About
+from soundlink_assets.provider.quarantine import KeptBody, keep_body
 
 
 def refused(folder: Path, at: datetime, why: str = "line 2: no JSON") -> KeptBody:

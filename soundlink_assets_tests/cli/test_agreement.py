@@ -7,7 +7,7 @@ from shutil import copyfile
 import pytest
 
 from soundlink_assets.cli.agreement import differing_rows
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse.connection import connect
 
 EVER = Window(date(2000, 1, 1), date(2100, 1, 1))

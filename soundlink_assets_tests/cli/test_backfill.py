@@ -6,7 +6,7 @@ import pytest
 
 from soundlink_assets.cli.app import UserError
 from soundlink_assets.cli.backfill import closed_days
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 
 EARLIEST, TODAY = date(2026, 1, 1), date(2026, 6, 20)
 YESTERDAY = date(2026, 6, 19)

@@ -15,7 +15,7 @@ from typer.testing import Result
 
 from soundlink_assets.cli.home import prepare_home
 from soundlink_assets.cli.probe_cost import probe_cost, usual_runs
-from soundlink_assets.defs.revision_window import Rhythm
+from soundlink_assets.assets.revision_window import Rhythm
 from soundlink_assets.sandbox import Fault, Key, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import AuthStyle, load_settings
 from soundlink_assets_tests.cli.conftest import Command

@@ -8,15 +8,15 @@ import pytest
 from dagster import AssetMaterialization, DagsterInstance
 from pydantic import SecretStr
 
-from soundlink_assets.api import budget_file, provider_limits
+from soundlink_assets.provider import budget_file, provider_limits
 from soundlink_assets.cli.app import UserError
 from soundlink_assets.cli.findings import Finding, probed
 from soundlink_assets.cli.home import open_history, prepare_home
 from soundlink_assets.cli.probe_budget import ImpatientBudget
 from soundlink_assets.cli.probe_history import probe_history, probe_home
 from soundlink_assets.cli.probe_settings import probe_settings
-from soundlink_assets.contract import EXPORTS
-from soundlink_assets.defs.catalogue import asset_key
+from soundlink_assets.schema import EXPORTS
+from soundlink_assets.assets.catalogue import asset_key
 from soundlink_assets.settings import load_settings
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)

@@ -13,7 +13,7 @@ import pytest
 from soundlink_assets.cli.endings import noticing_endings
 from soundlink_assets.cli.runs import Listener, put_down, run_days
 from soundlink_assets.cli.sandboxed import sandbox_settings
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import RunningSandbox
 
 ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

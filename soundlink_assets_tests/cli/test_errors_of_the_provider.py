@@ -6,7 +6,7 @@ import pytest
 
 from soundlink_assets.sandbox import Fault, Key, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import AuthStyle
-from soundlink_assets_tests.api.raw_server import Answer, http, raw_server
+from soundlink_assets_tests.provider.raw_server import Answer, http, raw_server
 from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.cli.saying import (
     BACKFILL,

@@ -10,7 +10,7 @@ from rich.console import Console
 from soundlink_assets.cli.progress import QUIET_SECONDS, NowAndThen, showing_progress
 from soundlink_assets.cli.runs import Listener, run_days
 from soundlink_assets.cli.sandboxed import sandbox_settings
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import RunningSandbox
 
 

@@ -10,11 +10,11 @@ from dagster._core.test_utils import freeze_time
 
 from soundlink_assets.cli.home import open_history, prepare_home
 from soundlink_assets.cli.prune import delete_run, replaced_runs
-from soundlink_assets.contract import EXPORTS
-from soundlink_assets.contract.campaigns import CAMPAIGNS
-from soundlink_assets.contract.window import Window
-from soundlink_assets.defs.catalogue import asset_key
-from soundlink_assets.defs.jobs import JOB_NAME, range_tags
+from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema.campaigns import CAMPAIGNS
+from soundlink_assets.schema.window import Window
+from soundlink_assets.assets.catalogue import asset_key
+from soundlink_assets.assets.jobs import JOB_NAME, range_tags
 from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.cli.refused import refused
 

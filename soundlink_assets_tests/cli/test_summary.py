@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 
 from soundlink_assets.cli.summary import FEW_LISTENERS, print_countries, print_spillover
-from soundlink_assets.contract import CAMPAIGN_ENGAGEMENT_DAILY
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY
+from soundlink_assets.schema.window import Window
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.spillover_share import spillover_share
-from soundlink_assets.metrics.tables import COUNTRY_EFFICIENCY, SPILLOVER_SHARE
-from soundlink_assets.tables import Table
+from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY, SPILLOVER_SHARE
+from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse.connection import connect
 from soundlink_assets.warehouse.frames import replace_days
 from soundlink_assets_tests.metrics.rows import (

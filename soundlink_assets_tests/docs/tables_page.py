@@ -6,13 +6,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from soundlink_assets.contract import (
+from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
 )
-from soundlink_assets.contract.campaigns import CAMPAIGNS
-from soundlink_assets.metrics.tables import (
+from soundlink_assets.schema.campaigns import CAMPAIGNS
+from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
     COUNTRY_SCORECARD,
@@ -21,8 +21,8 @@ from soundlink_assets.metrics.tables import (
     SCORECARDS,
     SPILLOVER_SHARE,
 )
-from soundlink_assets.metrics.tables.scorecards import SUFFIX
-from soundlink_assets.tables import Column, Kind, Table
+from soundlink_assets.schema.analytics import SUFFIX
+from soundlink_assets.schema.tables import Column, Kind, Table
 from soundlink_assets.warehouse.companions import cells_table, superseded_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"

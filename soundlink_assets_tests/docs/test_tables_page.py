@@ -7,17 +7,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-from soundlink_assets.contract import (
+from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
     Export,
 )
-from soundlink_assets.contract.campaigns import CAMPAIGNS
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.campaigns import CAMPAIGNS
+from soundlink_assets.schema.window import Window
 from soundlink_assets.metrics.spillover_tracks import spillover_tracks
-from soundlink_assets.metrics.tables import DAILY_TABLES, SCORECARDS
-from soundlink_assets.tables import Kind, Table
+from soundlink_assets.schema.analytics import DAILY_TABLES, SCORECARDS
+from soundlink_assets.schema.tables import Kind, Table
 from soundlink_assets.warehouse.companions import cells_table, superseded_table
 from soundlink_assets.warehouse.reading import read_frame
 from soundlink_assets_tests.docs.tables_page import NUMBERS, PAGE, SUMMED, summed, with_reference

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
-from soundlink_assets.contract.schemas import polars_schema
-from soundlink_assets.tables import Kind
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.tables import Kind
 
 DAY = date(2026, 4, 1)
 NONSENSE = 999.0

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from soundlink_assets.contract.schemas import polars_schema
+from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.metrics.country_efficiency import RATIOS, country_efficiency
-from soundlink_assets.metrics.tables import COUNTRY_EFFICIENCY
+from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY
 from soundlink_assets_tests.metrics.rows import DAY, cells_of, country_rows
 
 TWO_COUNTRIES = (

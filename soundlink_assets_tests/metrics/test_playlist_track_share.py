@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from soundlink_assets.contract.schemas import polars_schema
+from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.metrics.playlist_track_share import playlist_track_share
-from soundlink_assets.metrics.tables import PLAYLIST_TRACK_SHARE
+from soundlink_assets.schema.analytics import PLAYLIST_TRACK_SHARE
 from soundlink_assets_tests.metrics.rows import cells_of, engagement_rows
 
 

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from soundlink_assets.contract.schemas import empty_frame, polars_schema
+from soundlink_assets.schema.frames import empty_frame, polars_schema
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
 from soundlink_assets.metrics.spillover_share import spillover_share
-from soundlink_assets.metrics.tables import (
+from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
     COUNTRY_SCORECARD,

@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soundlink_assets.contract.window import settled_whatever_the_batch_at, settles_at
+from soundlink_assets.schema.window import final_at_latest, final_at
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.settled import settled_cells, with_is_settled
 from soundlink_assets_tests.metrics.rows import DAY, cells_of, country_rows, midnight
@@ -57,8 +57,8 @@ def test_the_frames_agree_with_the_contract(fetched: int, exported: int | None) 
     fetched_at = midnight(DAY) + timedelta(hours=fetched)
     exported_at = None if exported is None else midnight(DAY) + timedelta(hours=exported)
     expected = (
-        fetched_at >= settles_at(DAY) and (exported_at is None or exported_at >= settles_at(DAY))
-    ) or fetched_at >= settled_whatever_the_batch_at(DAY)
+        fetched_at >= final_at(DAY) and (exported_at is None or exported_at >= final_at(DAY))
+    ) or fetched_at >= final_at_latest(DAY)
     assert _is_settled(fetched_at, exported_at) is expected
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from soundlink_assets.contract.schemas import polars_schema
+from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.metrics.spillover_share import spillover_share
-from soundlink_assets.metrics.tables import SPILLOVER_SHARE
+from soundlink_assets.schema.analytics import SPILLOVER_SHARE
 from soundlink_assets_tests.metrics.rows import (
     PROMOTED_ID,
     PROMOTED_ISRC,

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from soundlink_assets.contract import EXPORTS
-from soundlink_assets.metrics.tables import DAILY_TABLES, SCORECARDS
-from soundlink_assets.tables import Kind, Table
+from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema.analytics import DAILY_TABLES, SCORECARDS
+from soundlink_assets.schema.tables import Kind, Table
 
 TABLES = (*DAILY_TABLES, *SCORECARDS)
 SOURCES = {table.name: table for table in (*(export.table for export in EXPORTS), *DAILY_TABLES)}
@@ -57,7 +57,7 @@ def test_the_key_is_made_of_columns(table: Table) -> None:
 
 def test_the_descriptions_load_without_polars() -> None:
     code = (
-        "import sys, soundlink_assets.metrics.tables; "
+        "import sys, soundlink_assets.schema.analytics; "
         "print([m for m in ('polars', 'numpy', 'scipy', 'duckdb') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

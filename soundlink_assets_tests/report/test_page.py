@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from typing_extensions import override
 
-from soundlink_assets.contract.window import settles_at
+from soundlink_assets.schema.window import final_at
 from soundlink_assets.report.content import CheckResult
 from soundlink_assets.report.formats import UNKNOWN
 from soundlink_assets.report.page import render_page
@@ -164,7 +164,7 @@ def test_everything_shown_is_settled_until_the_day_that_is_said() -> None:
     mixed = replace(content, spend_by_day=opened, campaign_scorecard=cards)
     assert "settled until" not in _visible(render_page(mixed))
     # Nothing is open, but the third day may still come.
-    alone = replace(content_of(ENDED), made_at=settles_at(day(1)))
+    alone = replace(content_of(ENDED), made_at=final_at(day(1)))
     assert "settled until 2 Apr 2026." in _visible(render_page(alone))
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, World, serving
 
 ANCHOR = date(2026, 4, 1)

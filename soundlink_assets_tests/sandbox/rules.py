@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from soundlink_assets.contract.rules import (
+from soundlink_assets.schema.rules import (
     Format,
     KnownValues,
     PlaylistPosition,

@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from soundlink_assets.contract import (
+from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
     Export,
 )
-from soundlink_assets.contract.rules import RatioIdentity, SumIdentity
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.rules import RatioIdentity, SumIdentity
+from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import Fault, RunningSandbox
 from soundlink_assets.sandbox.answers import INSTEAD
 from soundlink_assets.sandbox.spoiling import broken

@@ -3,8 +3,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from soundlink_assets.contract import EXPORTS, Export
-from soundlink_assets.contract.window import Window, settles_at
+from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema.window import Window, final_at
 from soundlink_assets.sandbox import SandboxConfig, World
 from soundlink_assets.sandbox.maturing import SETTLED, stage_of
 from soundlink_assets.sandbox.rows import Row
@@ -84,7 +84,7 @@ class TestFigures:
     ) -> None:
         day = DAYS[0]
         campaign = world.campaigns[0]
-        at_midnight = settles_at(day)
+        at_midnight = final_at(day)
         early = world.rows(export.name, campaign.campaign_id, Window(day, day), at_midnight)
         later = world.rows(
             export.name, campaign.campaign_id, Window(day, day), at_midnight + timedelta(hours=3)
@@ -103,10 +103,10 @@ class TestFigures:
 
 def test_a_day_is_complete_from_the_moment_it_settles() -> None:
     day = DAYS[0]
-    almost = stage_of(day, settles_at(day) - timedelta(seconds=1))
+    almost = stage_of(day, final_at(day) - timedelta(seconds=1))
     assert almost is not None
     assert almost.plays < 1
-    assert stage_of(day, settles_at(day)) is SETTLED
+    assert stage_of(day, final_at(day)) is SETTLED
     assert SETTLED.seen(41, 0.0) == SETTLED.seen(41, 0.99) == 41
 
 

@@ -8,13 +8,13 @@ from uuid import UUID
 import httpx
 import pytest
 
-from soundlink_assets.contract import (
+from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
     Export,
 )
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import OverCap, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.sandbox.campaigns import Campaign
 from soundlink_assets_tests.sandbox.conftest import ANCHOR, LAST_90_DAYS, NOW

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.sandbox import Fault, Key, PortTakenError, RunningSandbox, serve, serving
 from soundlink_assets.settings import load_settings
 from soundlink_assets_tests.sandbox.conftest import NOW

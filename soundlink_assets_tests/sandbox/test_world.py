@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from soundlink_assets.contract import (
+from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
     Export,
 )
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import SandboxConfig, World
 from soundlink_assets.sandbox.campaigns import Campaign
 from soundlink_assets.sandbox.rows import Row
 from soundlink_assets.sandbox.world import anchor_of
-from soundlink_assets.tables import Kind
+from soundlink_assets.schema.tables import Kind
 from soundlink_assets_tests.sandbox.conftest import ANCHOR, LAST_90_DAYS, NOW
 from soundlink_assets_tests.sandbox.rules import breaches
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import polars as pl
 
-from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY
-from soundlink_assets.contract.schemas import polars_schema
-from soundlink_assets.contract.window import Window
-from soundlink_assets.tables import Kind
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.window import Window
+from soundlink_assets.schema.tables import Kind
 from soundlink_assets.warehouse.connection import connect, transaction
 from soundlink_assets.warehouse.types import Deliveries
 from soundlink_assets.warehouse.writing import Replaced, replace_cells

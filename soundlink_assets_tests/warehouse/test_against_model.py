@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse.connection import transaction
 from soundlink_assets.warehouse.types import Deliveries
 from soundlink_assets.warehouse.writing import replace_cells

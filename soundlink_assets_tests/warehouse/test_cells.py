@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from soundlink_assets.contract import CAMPAIGN_ENGAGEMENT_DAILY
-from soundlink_assets.contract.schemas import polars_schema
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse.companions import cells_table
 from soundlink_assets.warehouse.connection import connect
 from soundlink_assets.warehouse.errors import DoubledRowsError

@@ -12,8 +12,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from soundlink_assets.contract.window import Window
-from soundlink_assets.tables import Column, Kind, Table
+from soundlink_assets.schema.window import Window
+from soundlink_assets.schema.tables import Column, Kind, Table
 from soundlink_assets.warehouse.errors import MisfitError
 from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 from soundlink_assets.warehouse.reading import read_frame

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from soundlink_assets.contract.window import Window
+from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse import spool
 from soundlink_assets.warehouse.errors import MisfitError
 from soundlink_assets.warehouse.types import Deliveries

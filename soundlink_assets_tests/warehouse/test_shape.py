@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from soundlink_assets.tables import Column, Kind, Table
+from soundlink_assets.schema.tables import Column, Kind, Table
 from soundlink_assets.warehouse.connection import connect, transaction
 from soundlink_assets.warehouse.errors import MisfitError
 from soundlink_assets.warehouse.frames import replace_all

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from soundlink_assets.contract import CAMPAIGN_COUNTRY_DAILY
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.warehouse.connection import connect
 from soundlink_assets.warehouse.sql import qualified
 from soundlink_assets.warehouse.values import distinct_texts

@@ -1,0 +1,28 @@
+"""What tables and exports are: columns, keys, units, ratios, rules. Data only.
+
+Here belongs what is known of a table before any row of it is read; nothing outside this package
+names a column of an export, except the metrics that are about it. Standard library only, so that
+the definitions load quickly; the one exception is `frames`, the columns as polars types.
+
+A further export of the provider is one more `Export` in `EXPORTS`: see docs/adding-an-export.md.
+"""
+
+from soundlink_assets.schema.campaigns import (
+    CAMPAIGN,
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    CAMPAIGNS,
+)
+from soundlink_assets.schema.exports import Export, Scope
+
+EXPORTS: tuple[Export, ...] = (CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY)
+
+__all__ = [
+    "CAMPAIGN",
+    "CAMPAIGNS",
+    "CAMPAIGN_COUNTRY_DAILY",
+    "CAMPAIGN_ENGAGEMENT_DAILY",
+    "EXPORTS",
+    "Export",
+    "Scope",
+]

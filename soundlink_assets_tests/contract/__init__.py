@@ -1,1 +1,0 @@
-"""Tests of `soundlink_assets.contract`."""

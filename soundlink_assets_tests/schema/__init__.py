@@ -1,0 +1,1 @@
+"""Tests of `soundlink_assets.schema`."""
