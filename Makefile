@@ -6,9 +6,12 @@ SHELL  := /bin/sh
 JOBS   ?= auto
 # The tests write many small databases: in memory, where there is room, they wait for no disk.
 FAST_TEMP := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
+# uv installs faster; pip is there with every Python. Both verify the hashes of the lock.
+INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+PYTEST = PYTEST_DEBUG_TEMPROOT=$(FAST_TEMP) $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check bench lock clean
+.PHONY: help demo dev test quick check bench lock hooks wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 10
@@ -19,14 +22,14 @@ $(VENV)/.python:
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.python requirements.lock pyproject.toml
-	@echo "Installing what is needed to run (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "Installing $$(grep -c '==' requirements.lock) packages that are needed to run (once, about a minute) ..."
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	@echo "Installing what is needed to test (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 demo: $(VENV)/.run ## load 14 days from a synthetic API through Dagster and print the answers
@@ -36,7 +39,10 @@ dev: $(VENV)/.run ## the Dagster UI on the synthetic API, no key needed (with a 
 	@$(BIN)/soundlink-assets dev --sandbox
 
 test: $(VENV)/.dev ## all tests
-	@PYTEST_DEBUG_TEMPROOT=$(FAST_TEMP) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) --dist loadfile --no-loadscope-reorder
+
+quick: $(VENV)/.dev ## the tests that take less than a few seconds each
+	@$(PYTEST) --dist load -m "not slow"
 
 check: $(VENV)/.dev ## lint, format, types, import rules, dead code, links of the documentation
 	@$(BIN)/ruff check .
@@ -49,8 +55,14 @@ check: $(VENV)/.dev ## lint, format, types, import rules, dead code, links of th
 bench: $(VENV)/.dev ## measure speed and memory, as ratios within one run
 	@for bench in benchmarks/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
-lock: ## write the lock files from pyproject.toml anew
-	@tools/lock $(PYTHON)
+wheel: $(VENV)/.dev ## build dist/soundlink_assets-*.whl
+	@$(BIN)/python -m hatchling build --target wheel
+
+lock: $(VENV)/.dev ## write the lock files from pyproject.toml anew
+	@tools/lock $(BIN)/uv
+
+hooks: $(VENV)/.dev ## run the fast checks before every commit
+	@$(BIN)/pre-commit install
 
 clean: ## remove the environment, caches and the sandbox's data (not the data of your key)
 	rm -rf $(VENV) build dist *.egg-info data/sandbox .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
