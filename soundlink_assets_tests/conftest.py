@@ -3,8 +3,6 @@
 import pytest
 from hypothesis import settings
 
-from soundlink_assets_tests.loaded_warehouse import load_warehouse
-
 settings.register_profile("ours", deadline=None)  # a busy machine is no failure
 settings.load_profile("ours")
 
@@ -20,4 +18,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def loaded_warehouse(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A warehouse with all tables of the sandbox's world, to be read only."""
+    from soundlink_assets_tests.loaded_warehouse import load_warehouse  # noqa: PLC0415 - heavy
+
     return load_warehouse(tmp_path_factory.mktemp("loaded"))

@@ -3,12 +3,12 @@
 from datetime import date, timedelta
 from math import exp
 
-from soundlink_assets.schema.fields import PLAYLIST
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.campaigns import Campaign, Market, Track
 from soundlink_assets.sandbox.lines import head_of, number, text
 from soundlink_assets.sandbox.maturing import Stage
 from soundlink_assets.sandbox.rounding import ratio
+from soundlink_assets.schema.fields import PLAYLIST
 
 _MEDIA_SHARE = 0.8
 _NEW_FADE_DAYS = 6.0

@@ -10,12 +10,12 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from soundlink_assets.schema.fields import CATALOG, PLAYLIST
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.campaigns import Campaign, Market, Track
 from soundlink_assets.sandbox.config import SandboxConfig
 from soundlink_assets.sandbox.geography import COUNTRIES, Country
 from soundlink_assets.sandbox.names import NameBook
+from soundlink_assets.schema.fields import CATALOG, PLAYLIST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

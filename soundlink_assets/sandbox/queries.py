@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from soundlink_assets.schema.campaigns import CONTEXTS
-from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
 from soundlink_assets.sandbox import problems
 from soundlink_assets.sandbox.config import OverCap
 from soundlink_assets.sandbox.problems import RefusedError
+from soundlink_assets.schema.fields import CATALOG, PLAYLIST
+from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
+
+_CONTEXTS = (CATALOG, PLAYLIST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,9 @@ def read_export_window(
 def read_context(query: Mapping[str, str]) -> str | None:
     """The engagement context asked for; None for both."""
     context = query.get("engagementContext")
-    if context is not None and context not in CONTEXTS:
+    if context is not None and context not in _CONTEXTS:
         raise RefusedError(
-            problems.invalid_parameter("engagementContext", f"one of {', '.join(CONTEXTS)}")
+            problems.invalid_parameter("engagementContext", f"one of {', '.join(_CONTEXTS)}")
         )
     return context
 

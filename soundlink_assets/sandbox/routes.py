@@ -6,8 +6,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
-from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox.answers import Answer, data_answer, raw_data_answer
 from soundlink_assets.sandbox.calls import Call
 from soundlink_assets.sandbox.faults import Fault
@@ -28,6 +26,8 @@ from soundlink_assets.sandbox.spoiling import (
     spoil_campaigns,
     spoil_delivery,
 )
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema.window import Window
 
 Handler = Callable[[Call, Access], Answer]
 

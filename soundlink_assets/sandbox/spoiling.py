@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from soundlink_assets.sandbox.faults import Fault, PlannedFault
+from soundlink_assets.sandbox.listing import FIRST_FIELDS
 from soundlink_assets.schema import Export
 from soundlink_assets.schema.rules import Identity, RatioIdentity, SumIdentity
 from soundlink_assets.schema.window import Window
-from soundlink_assets.sandbox.faults import Fault, PlannedFault
-from soundlink_assets.sandbox.listing import FIRST_FIELDS
 
 NDJSON = "application/x-ndjson"
 STRANGER = str(UUID(int=0x5EED, version=4))

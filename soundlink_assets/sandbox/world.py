@@ -9,13 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from soundlink_assets.schema import (
-    CAMPAIGN_COUNTRY_DAILY,
-    CAMPAIGN_ENGAGEMENT_DAILY,
-    EXPORTS,
-    Export,
-)
-from soundlink_assets.schema.window import Window, final_at
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.cache import ByteCache
 from soundlink_assets.sandbox.campaigns import Campaign
@@ -26,6 +19,13 @@ from soundlink_assets.sandbox.layout import campaigns_of
 from soundlink_assets.sandbox.lines import EXPORTED_AT
 from soundlink_assets.sandbox.maturing import Stage, stage_of
 from soundlink_assets.sandbox.rows import Row, read_rows
+from soundlink_assets.schema import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    EXPORTS,
+    Export,
+)
+from soundlink_assets.schema.window import Window, final_at
 
 _LINES: dict[str, Callable[[int, Campaign, date, Stage], list[str]]] = {
     CAMPAIGN_COUNTRY_DAILY.name: country_lines,

@@ -34,7 +34,7 @@ def _keeps(rule: Rule, row: JsonRow) -> bool:
             values = [row[name] for name in rule.columns if row[name] is not None]
             return all(re.fullmatch(rule.pattern, value) for value in values)
         case KnownValues():
-            return all(row[name] in (*values, None) for name, values in rule.values)
+            return row[rule.column] in (*rule.values, None)
         case PlaylistPosition():
             position = row[rule.column]
             return position is None or (position >= 1 and row[rule.context_column] != "catalog")
