@@ -1,6 +1,7 @@
 """Windows: splitting loses no day, doubles none, and stays within the provider's cap."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from soundlink_assets.schema.window import (
     MAX_WINDOW_DAYS,
     Window,
-    final_at_latest,
+    consecutive,
     final_at,
+    final_at_latest,
 )
 
 windows = st.builds(
