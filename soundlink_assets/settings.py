@@ -6,8 +6,7 @@ warehouse or Dagster; what a setting does is decided where it is used.
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from ipaddress import ip_address
@@ -16,7 +15,11 @@ from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    SettingsConfigDict,
+)
 
 PREFIX = "SOUNDLINK_"
 KEY_START = "sk_"
@@ -26,41 +29,11 @@ LONGEST_LABEL = 64
 
 DEFAULT_BASE_URL = "https://api.getsoundlink.com"
 
-MISSPELT_PREFIX = 0.92
-"""How alike a variable without our prefix must be to a setting to be taken for a misspelt one."""
-
 _URL_WANTED = f"give a URL such as {DEFAULT_BASE_URL}"
 
 
-@dataclass(frozen=True, slots=True)
-class SettingProblem:
-    """What is wrong with one environment variable.
-
-    `found` is how its value reads in a message, `'soon'` or `not set`; None if the value may hold a
-    secret. `allowed` says which values are right, or how to get one; empty for an unknown variable.
-    """
-
-    variable: str
-    problem: str
-    found: str | None = None
-    allowed: str = ""
-
-    @property
-    def what(self) -> str:
-        """The variable, what was found and what is wrong with it, without what is allowed."""
-        found = "" if self.found is None else f" is {self.found}"
-        return f"{self.variable}{found}: {self.problem}"
-
-    def __str__(self) -> str:
-        return f"{self.what}. Allowed: {self.allowed}" if self.allowed else self.what
-
-
 class SettingsError(Exception):
-    """Settings are missing or wrong; `problems` has each of them, the message a line for each."""
-
-    def __init__(self, *problems: SettingProblem) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
+    """A setting is missing or wrong; the message names the variable and says what is allowed."""
 
 
 class AuthStyle(StrEnum):
@@ -145,11 +118,6 @@ class Settings(BaseSettings):
         default=Path("~/.cache/soundlink_assets"),
         description="Folder where all processes of this machine count the requests of a key.",
     )
-    allow_several_organisations: bool = Field(
-        default=False,
-        description="`on` lets a run store figures of another organisation than the warehouse "
-        "holds; every sum then mixes them.",
-    )
 
     @field_validator("api_key", mode="before")
     @classmethod
@@ -185,14 +153,9 @@ class Settings(BaseSettings):
         """The API key; SettingsError that says where to get one if it is not set."""
         if self.api_key is None:
             raise SettingsError(
-                SettingProblem(
-                    variable_of("api_key"),
-                    "nothing can be fetched without a key",
-                    found="not set",
-                    allowed="a key with the scopes campaigns:read and metrics:read, made in "
-                    "Soundlink's developer settings, in the environment or in the .env file beside "
-                    "workspace.yaml. To try without a key: soundlink-assets demo",
-                )
+                "SOUNDLINK_API_KEY is not set. Make a key with the scopes campaigns:read and "
+                "metrics:read in Soundlink's developer settings, and set it in the environment or "
+                "in the .env file beside workspace.yaml. To try without one: soundlink-assets demo"
             )
         return self.api_key
 
@@ -206,7 +169,7 @@ def clean_key(text: str) -> str:
     if not key.startswith(KEY_START) or key == KEY_START:
         raise ValueError(f"a Soundlink API key begins with {KEY_START}")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("the key contains white space or characters that no key has")
+        raise ValueError("the key holds white space or characters that no key has")
     return key
 
 
@@ -218,14 +181,14 @@ def clean_base_url(text: str) -> str:
     """
     url = text.strip().rstrip("/")
     if not url.isprintable() or " " in url:
-        raise ValueError("it contains white space")
+        raise ValueError("it holds white space")
     parts = _split_url(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(_URL_WANTED)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("give scheme, host and path only: no user, query or fragment")
     if any(not 0 < len(label) < LONGEST_LABEL for label in parts.hostname.split(".")):
-        raise ValueError("its host is not a host name")
+        raise ValueError("its host is no host name")
     _check_port(parts)
     if url != DEFAULT_BASE_URL:
         _check_usable(url)
@@ -247,7 +210,7 @@ def _check_port(parts: SplitResult) -> None:
     except ValueError:
         is_port = False
     if not is_port:
-        raise ValueError("its port is not a number from 1 to 65535")
+        raise ValueError("its port is no number from 1 to 65535")
 
 
 def _check_usable(url: str) -> None:
@@ -257,7 +220,7 @@ def _check_usable(url: str) -> None:
     try:
         URL(url)
     except InvalidURL:
-        raise ValueError("its host is not a host name") from None
+        raise ValueError("its host is no host name") from None
 
 
 def is_loopback(host: str) -> bool:
@@ -278,50 +241,41 @@ def variable_of(field: str) -> str:
 def load_settings(**given: Any) -> Settings:
     """Settings from the environment; what is `given` in the fields' own names comes first.
 
-    Raises SettingsError with a problem for each wrong variable.
+    Raises SettingsError with one line for each wrong variable: its name, what was found (except
+    for the key) and what is allowed.
     """
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(*_problems(error, given)) from None
+        raise SettingsError("\n".join(_explain(error, given))) from None
 
 
-def _problems(error: ValidationError, given: Mapping[str, Any]) -> Iterator[SettingProblem]:
-    environment = {name.upper(): value for name, value in os.environ.items()}
+def _explain(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
+    lines = []
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         field = str(problem["loc"][0]).lower().removeprefix(PREFIX.lower())
         message = problem["msg"].removeprefix("Value error, ")
         if field not in Settings.model_fields:
-            yield SettingProblem(variable_of(field), f"no setting has that name. {message}")
+            lines.append(f"{variable_of(field)} is not a setting. {message}")
             continue
-        found = str(given.get(field, environment.get(variable_of(field), "")))
-        yield SettingProblem(
-            variable_of(field),
-            message,
-            found=None if _may_hold_a_secret(field, found) else repr(found),
-            allowed=Settings.model_fields[field].description or "",
-        )
+        found = given.get(field, os.environ.get(variable_of(field), ""))
+        shown = "" if _may_hold_a_secret(field, str(found)) else f" is {str(found)!r}"
+        allowed = Settings.model_fields[field].description or ""
+        lines.append(f"{variable_of(field)}{shown}: {message}. Allowed: {allowed}")
+    return lines
 
 
 def _may_hold_a_secret(field: str, found: str) -> bool:
     return field == "api_key" or KEY_START in found or "@" in found
 
 
-def unknown_variables(environment: Mapping[str, str]) -> list[SettingProblem]:
-    """A problem for each variable that looks like a setting and is not one, with the nearest.
-
-    Never an error: other programs may have variables that begin with `SOUNDLINK_` too, as
-    Kubernetes makes them for a service of that name.
-    """
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """One line for each `SOUNDLINK_*` variable that no setting reads, with the nearest that is."""
     known = [variable_of(field) for field in Settings.model_fields]
-    problems = []
+    lines = []
     for name in sorted(environment):
-        if name.upper() in known:
-            continue
-        near = difflib.get_close_matches(
-            name.upper(), known, n=1, cutoff=0.8 if name.startswith(PREFIX) else MISSPELT_PREFIX
-        )
-        if near or name.startswith(PREFIX):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            problems.append(SettingProblem(name, f"no setting has that name{hint}", found="set"))
-    return problems
+            lines.append(f"{name} is set, but no setting has that name{hint}")
+    return lines

@@ -3,70 +3,39 @@
 import polars as pl
 
 from soundlink_assets.metrics.aggregation import (
+    conformed,
     divided,
+    exact_sum,
     known_sum,
     newest,
     ratio_of_sums,
-    shaped,
 )
-from soundlink_assets.metrics.settled import with_is_settled
-from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY
-
-MEASURES = (
-    "spend_media",
-    "fees",
-    "spend_total",
-    "impressions",
-    "ad_clicks",
-    "link_clicks",
-    "streams",
-    "listeners",
-    "followers",
-)
-"""What a country row counts, and what may be added up over countries and days."""
-
-RATIOS: dict[str, tuple[str, str, int]] = {
-    "cost_per_listener": ("spend_media", "listeners", 1),
-    "cost_per_listener_all_in": ("spend_total", "listeners", 1),
-    "cost_per_follower": ("spend_media", "followers", 1),
-    "cost_per_stream": ("spend_media", "streams", 1),
-    "cost_per_link_click": ("spend_media", "link_clicks", 1),
-    "cpm": ("spend_media", "impressions", 1000),
-    "ctr_link": ("link_clicks", "impressions", 1),
-    "follow_rate": ("followers", "listeners", 1),
-    "streams_per_listener": ("streams", "listeners", 1),
-}
-"""Ratio -> numerator, denominator and factor."""
+from soundlink_assets.metrics.final import with_is_settled
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
+from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY, IS_SETTLED, MEASURES
+from soundlink_assets.schema.ratios import COUNTRY_RATIOS
 
 _CAMPAIGN_DAY = ("report_date", "campaign_id", "currency")
 
 
-def country_ratios() -> list[pl.Expr]:
-    """The ratios of `RATIOS`, as aggregations of country rows."""
-    return [
-        (factor * ratio_of_sums(numerator, denominator)).alias(name)
-        for name, (numerator, denominator, factor) in RATIOS.items()
-    ]
+def country_efficiency(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
+    """The table, from rows and delivery log of `soundlink.campaign_country_daily`.
 
-
-def country_efficiency(rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
-    """The table, from rows and cells of `soundlink.campaign_country_daily`.
-
-    The result depends on each day's rows alone, and not on their order.
+    The result depends on each day's rows alone, and not on their order. Raises OutOfRangeError.
     """
     per_country = (
-        with_is_settled(rows, cells)
+        with_is_settled(rows, log, CAMPAIGN_COUNTRY_DAILY)
         .group_by(COUNTRY_EFFICIENCY.key)
         .agg(
             newest("campaign_name"),
             *(known_sum(name) for name in MEASURES),
-            *country_ratios(),
-            pl.col("is_settled").all(),
+            *(ratio_of_sums(ratio) for ratio in COUNTRY_RATIOS),
+            pl.col(IS_SETTLED).all(),
         )
     )
     spend_share = _share_of_campaign_day("spend_media")
     listener_share = _share_of_campaign_day("listeners")
-    return shaped(
+    return conformed(
         per_country.with_columns(
             spend_share.alias("spend_share"),
             listener_share.alias("listener_share"),
@@ -77,4 +46,4 @@ def country_efficiency(rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
 
 
 def _share_of_campaign_day(measure: str) -> pl.Expr:
-    return divided(pl.col(measure), pl.col(measure).sum().over(_CAMPAIGN_DAY))
+    return divided(pl.col(measure), exact_sum(measure).over(_CAMPAIGN_DAY))

@@ -1,7 +1,7 @@
 """Rules evaluated on frames: which rows break a rule, and by how much.
 
-Pure polars on delivered rows (contract columns, typed as the contract says). What the rules are
-stands in `rules`; what follows from a broken one (severity, what is blocked) is for the caller.
+On delivered rows, typed as their columns say. What the rules are is in `schema.rules`; what follows
+from a broken one (what is blocked, what is shown) is for the caller.
 
 Ratios are compared as binary floats, with a slack for their rounding that is far below any
 tolerance; sums are compared as exact decimals.
@@ -12,6 +12,7 @@ from typing import assert_never
 
 import polars as pl
 
+from soundlink_assets.metrics.aggregation import EXACT
 from soundlink_assets.schema.rules import (
     Format,
     KnownValues,
@@ -21,8 +22,8 @@ from soundlink_assets.schema.rules import (
     SumIdentity,
 )
 
-FAR_OFF_FACTOR = 2
-"""A published ratio beyond this many tolerances is far off."""
+ERROR_FACTOR = 2
+"""A published ratio beyond this many tolerances is an ERROR."""
 
 FLOAT_SLACK = 2.0**-49
 """Share of the compared values that binary floats may add to a difference.
@@ -32,36 +33,33 @@ most 2^-53 of their result, the tolerance by a few times that: sixteen such roun
 all. Without the slack, 1.51 would not lie within 0.01 of 1.50.
 """
 
-EXACT = pl.Decimal(38, 6)
-"""Holds any sum of counts (64 bits) or of money (18 digits, 6 of them decimals)."""
-
 FINDINGS: dict[str, pl.DataType] = {
     "field": pl.String(),
     "published": pl.String(),
     "expected": pl.String(),
     "difference": pl.Float64(),
     "tolerance": pl.Float64(),
-    "far_off": pl.Boolean(),
+    "is_error": pl.Boolean(),
 }
-"""What is said of a violating row, after its key.
+"""What is said of a failing row, after its key.
 
 `difference` is published less expected, in the unit of the field; null where one of them is null
-or no number is expected. `tolerance` is the largest difference that passes. `far_off` marks what
+or no number is expected. `tolerance` is the largest difference that passes. `is_error` marks what
 is an ERROR rather than a WARN.
 """
 
 _NULL_TEXT = "null"
 
 
-def violations(rows: pl.DataFrame, rule: Rule, key: Sequence[str]) -> pl.DataFrame:
+def failing_rows(rows: pl.DataFrame, rule: Rule, key: Sequence[str]) -> pl.DataFrame:
     """The rows that break the rule: the columns of `key`, then those of `FINDINGS`.
 
-    One line per row and breached field, those that are far off and differ most first. `rows` needs
-    the key and the columns that the rule names; polars raises ColumnNotFoundError otherwise.
+    One line per row and failing field: errors first, then by difference. `rows` needs the key and
+    the columns that the rule names; polars raises ColumnNotFoundError otherwise.
     """
     found = _found(rows.lazy(), rule, [pl.col(name) for name in key])
     return (
-        found.sort(pl.col("far_off"), pl.col("difference").abs(), descending=True, nulls_last=True)
+        found.sort(pl.col("is_error"), pl.col("difference").abs(), descending=True, nulls_last=True)
         .select(*key, *FINDINGS)
         .collect()
     )
@@ -70,22 +68,23 @@ def violations(rows: pl.DataFrame, rule: Rule, key: Sequence[str]) -> pl.DataFra
 def _found(rows: pl.LazyFrame, rule: Rule, key: list[pl.Expr]) -> pl.LazyFrame:
     match rule:
         case SumIdentity():
-            return _sum_violations(rows, rule, key)
+            return _failing_sums(rows, rule, key)
         case RatioIdentity():
-            return _ratio_violations(rows, rule, key)
+            return _failing_ratios(rows, rule, key)
         case Format():
-            return _format_violations(rows, rule, key)
+            return _failing_formats(rows, rule, key)
         case KnownValues():
             return _unknown_values(rows, rule, key)
         case PlaylistPosition():
-            return _position_violations(rows, rule, key)
+            return _failing_positions(rows, rule, key)
         case _:
             assert_never(rule)
 
 
-def _sum_violations(rows: pl.LazyFrame, rule: SumIdentity, key: list[pl.Expr]) -> pl.LazyFrame:
+def _failing_sums(rows: pl.LazyFrame, rule: SumIdentity, key: list[pl.Expr]) -> pl.LazyFrame:
     published = pl.col(rule.total).cast(EXACT)
-    expected = pl.sum_horizontal(pl.col(part).cast(EXACT) for part in rule.parts)
+    parts = (pl.col(part).cast(EXACT) for part in rule.parts)
+    expected = pl.sum_horizontal(parts, ignore_nulls=False)
     difference = published - expected
     return rows.filter(difference.abs() > rule.warn_over).select(
         *key,
@@ -94,11 +93,11 @@ def _sum_violations(rows: pl.LazyFrame, rule: SumIdentity, key: list[pl.Expr]) -
         _exact_text(expected).alias("expected"),
         difference.cast(pl.Float64).alias("difference"),
         pl.lit(float(rule.warn_over)).alias("tolerance"),
-        (difference.abs() > rule.error_over).alias("far_off"),
+        (difference.abs() > rule.error_over).alias("is_error"),
     )
 
 
-def _ratio_violations(rows: pl.LazyFrame, rule: RatioIdentity, key: list[pl.Expr]) -> pl.LazyFrame:
+def _failing_ratios(rows: pl.LazyFrame, rule: RatioIdentity, key: list[pl.Expr]) -> pl.LazyFrame:
     published = pl.col(rule.ratio)
     numerator = pl.col(rule.numerator).cast(pl.Float64)
     denominator = pl.col(rule.denominator).cast(pl.Float64)
@@ -114,7 +113,7 @@ def _ratio_violations(rows: pl.LazyFrame, rule: RatioIdentity, key: list[pl.Expr
     )
     difference = (published - pl.col("expected")).abs()
     slack = FLOAT_SLACK * (pl.col("expected").abs() + pl.col("tolerance"))
-    near = pl.max_horizontal(pl.col("tolerance"), unit) * FAR_OFF_FACTOR
+    near = pl.max_horizontal(pl.col("tolerance"), unit) * ERROR_FACTOR
     is_null_as_expected = published.is_null() & pl.col("expected").is_null()
     is_close = (difference <= pl.col("tolerance") + slack).fill_null(value=False)
     return measured.filter(~(is_null_as_expected | is_close)).select(
@@ -124,7 +123,7 @@ def _ratio_violations(rows: pl.LazyFrame, rule: RatioIdentity, key: list[pl.Expr
         _text_of(pl.col("expected").round(rule.decimals + 2)).alias("expected"),
         (published - pl.col("expected")).alias("difference"),
         "tolerance",
-        (difference > near + slack).fill_null(value=False).alias("far_off"),
+        (difference > near + slack).fill_null(value=False).alias("is_error"),
     )
 
 
@@ -135,36 +134,42 @@ def _applies(rule: RatioIdentity) -> pl.Expr:
     return pl.col(column).is_in(values, nulls_equal=True)
 
 
-def _format_violations(rows: pl.LazyFrame, rule: Format, key: list[pl.Expr]) -> pl.LazyFrame:
+def _failing_formats(rows: pl.LazyFrame, rule: Format, key: list[pl.Expr]) -> pl.LazyFrame:
     whole = f"^(?:{rule.pattern})$"
     return pl.concat(
-        _breaches(rows, key, column, ~pl.col(column).str.contains(whole), expected=rule.meaning)
+        _failing(rows, key, column, ~pl.col(column).str.contains(whole), expected=rule.meaning)
         for column in rule.columns
     )
 
 
 def _unknown_values(rows: pl.LazyFrame, rule: KnownValues, key: list[pl.Expr]) -> pl.LazyFrame:
-    return pl.concat(
-        _breaches(rows, key, column, ~pl.col(column).is_in(known), expected=" or ".join(known))
-        for column, known in rule.values
+    unknown = ~pl.col(rule.column).is_in(rule.values)
+    expected = " or ".join(rule.values)
+    return _failing(rows, key, rule.column, unknown, expected=expected).with_columns(
+        is_error=pl.lit(rule.is_error)
     )
 
 
-def _position_violations(
+def _failing_positions(
     rows: pl.LazyFrame, rule: PlaylistPosition, key: list[pl.Expr]
 ) -> pl.LazyFrame:
     position = pl.col(rule.column)
     has_none = pl.col(rule.context_column) == rule.context_without
     return pl.concat(
         (
-            _breaches(rows, key, rule.column, has_none & position.is_not_null(), expected="null"),
-            _breaches(rows, key, rule.column, ~has_none & (position < 1), expected="1 or more"),
+            _failing(rows, key, rule.column, has_none & position.is_not_null(), expected="null"),
+            _failing(rows, key, rule.column, ~has_none & (position < 1), expected="1 or more"),
         )
     )
 
 
-def _breaches(
-    rows: pl.LazyFrame, key: list[pl.Expr], column: str, broken: pl.Expr, *, expected: str
+def _failing(
+    rows: pl.LazyFrame,
+    key: list[pl.Expr],
+    column: str,
+    broken: pl.Expr,
+    *,
+    expected: str,
 ) -> pl.LazyFrame:
     """The rows where `broken` is true (not null), for rules that expect no one number."""
     return rows.filter(broken).select(
@@ -174,7 +179,7 @@ def _breaches(
         _text(expected).alias("expected"),
         pl.lit(None, dtype=pl.Float64).alias("difference"),
         pl.lit(None, dtype=pl.Float64).alias("tolerance"),
-        pl.lit(value=False).alias("far_off"),
+        pl.lit(value=False).alias("is_error"),
     )
 
 

@@ -1,22 +1,42 @@
 """`analytics.campaign_scorecard` and `analytics.country_scorecard`, from the daily tables.
 
 Sums of the daily rows, ratios of the sums, and how sure they are: to date, and (suffix `_28d`)
-over the last 28 settled days.
+over the last 28 final days.
 """
 
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
 
-from soundlink_assets.metrics.aggregation import divided, known_sum, ratio_of_sums, shaped
-from soundlink_assets.metrics.country_efficiency import MEASURES, country_ratios
-from soundlink_assets.schema.analytics import CAMPAIGN_SCORECARD, COUNTRY_SCORECARD
-from soundlink_assets.schema.analytics import FINAL_DAYS, SUFFIX
-from soundlink_assets.metrics.uncertainty import Array, cost_interval, shrink, wilson_interval
+from soundlink_assets.metrics.aggregation import (
+    conformed,
+    divided,
+    exact_sum,
+    known_sum,
+    ratio_of_sums,
+)
+from soundlink_assets.metrics.uncertainty import (
+    Array,
+    cost_interval,
+    dispersion,
+    shrink,
+    wilson_interval,
+)
+from soundlink_assets.schema.analytics import (
+    CAMPAIGN_SCORECARD,
+    COUNTRY_SCORECARD,
+    FINAL_DAYS,
+    FINAL_SUFFIX,
+    INTERVALS,
+    IS_SETTLED,
+    MEASURES,
+    PLAY_KINDS,
+)
+from soundlink_assets.schema.ratios import COUNTRY_RATIOS, SPILLOVER_RATIOS
 from soundlink_assets.schema.tables import Table
 
-_STREAM_KINDS = ("promoted_streams", "spillover_streams", "undetermined_streams")
 _CAMPAIGN = ("campaign_id", "currency")
 _COUNTRY = ("campaign_id", "country_code", "currency")
 
@@ -26,7 +46,7 @@ def campaign_scorecard(
 ) -> pl.DataFrame:
     """One row per campaign (and currency), from `country_efficiency` and `spillover_share`.
 
-    Days after `as_of` are left out.
+    Days after `as_of` are left out. Raises OutOfRangeError.
     """
     return _scorecard(CAMPAIGN_SCORECARD, efficiency, spillover, as_of, by=_CAMPAIGN)
 
@@ -48,16 +68,15 @@ def _scorecard(
     until = pl.col("report_date") <= as_of
     spend = efficiency.filter(until)
     plays = _with_currency(spillover.filter(until), spend)
-    newest = newest_settled_day(spend, plays)
-    recent = _last_settled_days(newest)
+    newest = newest_final_day(spend, plays)
     card = (
         _identity([spend, plays], by)
-        .join(_settled_part(spend, by), on=by, how="left", nulls_equal=True)
+        .join(_final_part(spend, by), on=by, how="left", nulls_equal=True)
         .with_columns(
             pl.lit(as_of).alias("as_of"), pl.lit(newest, pl.Date).alias("last_settled_day")
         )
     )
-    for suffix, period in (("", pl.lit(True)), (SUFFIX, recent)):
+    for suffix, period in (("", pl.lit(True)), (FINAL_SUFFIX, _last_final_days(newest))):
         figures = _figures(spend.filter(period), plays.filter(period), by)
         card = card.join(
             figures.rename({name: name + suffix for name in figures.columns if name not in by}),
@@ -65,21 +84,21 @@ def _scorecard(
             how="left",
             nulls_equal=True,
         ).with_columns(pl.col(f"days{suffix}").fill_null(0))
-    return shaped(card.with_columns(pl.col("settled_days").fill_null(0)), table)
+    return conformed(card.with_columns(pl.col("settled_days").fill_null(0)), table)
 
 
-def newest_settled_day(*tables: pl.DataFrame) -> date | None:
-    """The newest day of which any row is settled."""
-    settled = [frame.filter("is_settled").select("report_date") for frame in tables]
-    newest = pl.concat(settled).to_series().max()
+def newest_final_day(*tables: pl.DataFrame) -> date | None:
+    """The newest day of which any row is final."""
+    final = [frame.filter(IS_SETTLED).select("report_date") for frame in tables]
+    newest = pl.concat(final).to_series().max()
     return newest if isinstance(newest, date) else None
 
 
-def _last_settled_days(newest: date | None) -> pl.Expr:
+def _last_final_days(newest: date | None) -> pl.Expr:
     if newest is None:
         return pl.lit(False)
     first = newest - timedelta(days=FINAL_DAYS - 1)
-    return pl.col("is_settled") & (pl.col("report_date") >= first)
+    return pl.col(IS_SETTLED) & (pl.col("report_date") >= first)
 
 
 def _with_currency(plays: pl.DataFrame, spend: pl.DataFrame) -> pl.DataFrame:
@@ -98,58 +117,74 @@ def _identity(tables: Sequence[pl.DataFrame], by: Sequence[str]) -> pl.DataFrame
     )
 
 
-def _settled_part(spend: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    settled_spend = pl.col("spend_media").filter("is_settled").sum()
+def _final_part(spend: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    final_spend = pl.col("spend_media").filter(IS_SETTLED).sum()
     return spend.group_by(by).agg(
-        pl.col("report_date").filter("is_settled").n_unique().alias("settled_days"),
-        divided(settled_spend, pl.col("spend_media").sum()).alias("settled_spend_share"),
+        pl.col("report_date").filter(IS_SETTLED).n_unique().alias("settled_days"),
+        divided(final_spend, exact_sum("spend_media")).alias("settled_spend_share"),
     )
 
 
 def _figures(spend: pl.DataFrame, plays: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    clicked = pl.col("link_clicks").is_not_null() & pl.col("impressions").is_not_null()
     totals = spend.group_by(by).agg(
         pl.col("report_date").n_unique().alias("days"),
         *(known_sum(name) for name in MEASURES),
-        *country_ratios(),
-        pl.col("link_clicks").filter(clicked).sum().alias("clicks_of_shown"),
-        pl.col("impressions").filter(clicked).sum().alias("shown"),
+        *(ratio_of_sums(ratio) for ratio in COUNTRY_RATIOS),
     )
     streams = plays.group_by(by).agg(
-        *(pl.col(name).sum() for name in _STREAM_KINDS),
-        _catalogue_ratio("spillover_stream_share", "promoted_streams", "spillover_streams"),
-        ratio_of_sums("spillover_streams", "promoted_streams").alias("halo_multiplier"),
+        *(exact_sum(name) for name in PLAY_KINDS),
+        *(ratio_of_sums(ratio) for ratio in SPILLOVER_RATIOS),
     )
-    return _with_intervals(_ranked(totals, by)).join(
+    # Sorted, so that the order of rows does not move the last digit of a sum.
+    return _with_intervals(totals.sort(by), spend, by).join(
         streams, on=by, how="full", coalesce=True, nulls_equal=True
     )
 
 
-def _catalogue_ratio(name: str, promoted: str, spillover: str) -> pl.Expr:
-    total = pl.col(promoted).sum() + pl.col(spillover).sum()
-    return divided(pl.col(spillover).sum(), total).alias(name)
-
-
-def _with_intervals(totals: pl.DataFrame) -> pl.DataFrame:
-    spend = _floats(totals, "spend_media")
-    intervals = {
-        "cost_per_listener": cost_interval(spend, _floats(totals, "listeners")),
-        "cost_per_follower": cost_interval(spend, _floats(totals, "followers")),
-        "ctr_link": wilson_interval(_floats(totals, "clicks_of_shown"), _floats(totals, "shown")),
-    }
-    return totals.with_columns(
-        _series(f"{name}_{end}", values)
-        for name, ends in intervals.items()
-        for end, values in zip(("low", "high"), ends, strict=True)
-    )
-
-
-def _ranked(totals: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
-    """The totals of countries with shrunk cost, probability and rank within their campaign."""
+def _with_intervals(totals: pl.DataFrame, spend: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """The totals with the ends of all intervals; those of countries ranked as well."""
+    columns = []
+    dispersed = {}
+    for name, (numerator, denominator, method) in INTERVALS.items():
+        is_share = method.startswith("Wilson")
+        above, below = _by_day(totals, spend, by, numerator, denominator)
+        counted, exposed = (above, below) if is_share else (below, above)
+        dispersed[name] = dispersion(counted, exposed, is_share=is_share)
+        interval = wilson_interval if is_share else cost_interval
+        ends = interval(above.sum(axis=1), below.sum(axis=1), dispersed[name])
+        columns += [
+            _series(f"{name}_{end}", values)
+            for end, values in zip(("low", "high"), ends, strict=True)
+        ]
+    figures = totals.with_columns(columns)
     if "country_code" not in by:
-        return totals
-    # Sorted, so that the order of rows does not move the last digit of a sum.
-    campaigns = totals.sort(by).partition_by(_CAMPAIGN, maintain_order=True)
+        return figures
+    return _ranked(figures.with_columns(_series("dispersed", dispersed["cost_per_listener"])))
+
+
+def _by_day(
+    totals: pl.DataFrame, spend: pl.DataFrame, by: Sequence[str], *columns: str
+) -> list[Array]:
+    """Each column as an array of the rows of `totals` by calendar day, of rows that have both."""
+    known = (
+        spend.drop_nulls(list(columns))
+        .with_columns((pl.col("report_date") - pl.col("report_date").min()).dt.total_days())
+        .join(totals.select(by).with_row_index("row"), on=by)
+        .sort("row", "report_date", "country_code")
+    )
+    place = known["row"].to_numpy(), known["report_date"].to_numpy()
+    size = totals.height, int(place[1].max(initial=0)) + 1
+    grids = []
+    for column in columns:
+        grid = np.zeros(size)
+        np.add.at(grid, place, known[column].cast(pl.Float64).to_numpy())
+        grids.append(grid)
+    return grids
+
+
+def _ranked(totals: pl.DataFrame) -> pl.DataFrame:
+    """The totals of countries with shrunk cost, probability and rank within their campaign."""
+    campaigns = totals.partition_by(_CAMPAIGN, maintain_order=True)
     shrunk = pl.concat([_with_shrunk(campaign) for campaign in (totals.clear(), *campaigns)])
     return shrunk.with_columns(
         pl.col("cost_per_listener_shrunk").rank("min").over(_CAMPAIGN).alias("rank")
@@ -157,16 +192,15 @@ def _ranked(totals: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 
 
 def _with_shrunk(campaign: pl.DataFrame) -> pl.DataFrame:
-    costs = shrink(_floats(campaign, "spend_media"), _floats(campaign, "listeners"))
+    spend, listeners, dispersed = (
+        campaign[name].cast(pl.Float64).to_numpy()
+        for name in ("spend_media", "listeners", "dispersed")
+    )
+    costs = shrink(spend, listeners, dispersed)
     return campaign.with_columns(
         _series("cost_per_listener_shrunk", costs.cost),
         _series("probability_beats_campaign", costs.beats_campaign),
     )
-
-
-def _floats(frame: pl.DataFrame, column: str) -> Array:
-    """A column as floats, NaN for null."""
-    return frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def _series(name: str, values: Array) -> pl.Series:

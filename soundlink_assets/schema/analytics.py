@@ -434,11 +434,12 @@ def _ranking(suffix: str, period: str) -> list[Column]:
     ]
 
 
-_PLAY_KINDS = {
+PLAY_KINDS = {
     "promoted_streams": "Catalogue plays of the promoted track",
     "spillover_streams": "Catalogue plays of the artist's other tracks",
     "undetermined_streams": "Catalogue plays while the promoted track was not identified",
 }
+"""The plays of a scorecard, by kind, and what they mean."""
 
 
 def _days(name: str, description: str, *sources: str) -> Column:
@@ -464,7 +465,7 @@ def _period(suffix: str, period: str, *, ranked: bool) -> list[Column]:
                 nullable=True,
                 minimum=0,
             )
-            for name, meaning in _PLAY_KINDS.items()
+            for name, meaning in PLAY_KINDS.items()
         ),
         *(ratio.column(_PLAYS, suffix, f"sums {period}") for ratio in SPILLOVER_RATIOS),
     ]

@@ -1,4 +1,4 @@
-"""Stored export rows and cells for the tests, from the few values that a test cares about.
+"""Stored export rows and delivery logs for the tests, from the few values that a test cares about.
 
 Published ratios are nonsense in every row, so that a metric that reads one fails.
 """
@@ -92,13 +92,14 @@ def _frame(
     return pl.DataFrame(full, schema={**schema, **as_text}).cast(schema)
 
 
-def cells_of(
+def log_of(
     rows: pl.DataFrame, fetched_at: datetime = datetime(2026, 5, 20, 4, tzinfo=UTC)
 ) -> pl.DataFrame:
-    """The cells that delivered `rows`, all fetched at the same moment."""
+    """The delivery log of `rows`, all fetched at the same moment."""
     return rows.group_by("requested_campaign_id", "report_date").agg(
         pl.lit(fetched_at).first().cast(pl.Datetime("us", "UTC")).alias("fetched_at"),
         pl.col("exported_at").min().alias("oldest_exported_at"),
+        pl.col("exported_at").max().alias("delivery_exported_at"),
     )
 
 

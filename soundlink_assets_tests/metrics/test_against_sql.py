@@ -6,10 +6,9 @@ from hypothesis import given, settings
 from polars.testing import assert_frame_equal
 
 from soundlink_assets.metrics.country_efficiency import country_efficiency
-from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+from soundlink_assets.metrics.engagement import playlist_track_share, spillover_share
 from soundlink_assets.metrics.scorecards import country_scorecard
-from soundlink_assets.metrics.spillover_share import spillover_share
-from soundlink_assets_tests.metrics.rows import cells_of, midnight
+from soundlink_assets_tests.metrics.rows import log_of, midnight
 from soundlink_assets_tests.metrics.strategies import DAYS, country_frames, engagement_frames
 
 SETTLED = """
@@ -19,7 +18,7 @@ settled AS (
             AND coalesce(oldest_exported_at, 'infinity'::TIMESTAMPTZ)
                 >= report_date::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 8 DAY)
         OR fetched_at >= report_date::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 10 DAY AS is_settled
-    FROM cells
+    FROM log
 )
 """
 
@@ -159,8 +158,8 @@ ORDER BY report_date, campaign_id, country_code, track_id
 """
 
 COUNTRY_SCORECARD = f"""
-WITH {SETTLED.replace("FROM cells", "FROM country_cells")},
-{SETTLED.replace("FROM cells", "FROM engagement_cells").replace("settled AS", "plays_settled AS")},
+WITH {SETTLED.replace("FROM log", "FROM country_log")},
+{SETTLED.replace("FROM log", "FROM engagement_log").replace("settled AS", "plays_settled AS")},
 spend AS (
     SELECT * FROM country_rows JOIN settled USING (requested_campaign_id, report_date)
 ),
@@ -220,7 +219,7 @@ _modest = settings(max_examples=25, deadline=None)
 
 
 def _partly_open(rows: pl.DataFrame) -> pl.DataFrame:
-    return cells_of(rows, midnight(DAYS[1], 10))
+    return log_of(rows, midnight(DAYS[1], 10))
 
 
 def _query(statement: str, **frames: pl.DataFrame) -> pl.DataFrame:
@@ -241,39 +240,39 @@ def _same(result: pl.DataFrame, expected: pl.DataFrame) -> None:
 @given(rows=country_frames)
 @_modest
 def test_country_efficiency_equals_sql(rows: pl.DataFrame) -> None:
-    cells = _partly_open(rows)
-    expected = _query(COUNTRY_EFFICIENCY, rows=rows, cells=cells)
-    _same(country_efficiency(rows, cells), expected)
+    log = _partly_open(rows)
+    expected = _query(COUNTRY_EFFICIENCY, rows=rows, log=log)
+    _same(country_efficiency(rows, log), expected)
 
 
 @given(rows=engagement_frames)
 @_modest
 def test_spillover_share_equals_sql(rows: pl.DataFrame) -> None:
-    cells = _partly_open(rows)
-    expected = _query(SPILLOVER_SHARE, rows=rows, cells=cells)
-    _same(spillover_share(rows, cells), expected)
+    log = _partly_open(rows)
+    expected = _query(SPILLOVER_SHARE, rows=rows, log=log)
+    _same(spillover_share(rows, log), expected)
 
 
 @given(rows=engagement_frames)
 @_modest
 def test_playlist_track_share_equals_sql(rows: pl.DataFrame) -> None:
-    cells = _partly_open(rows)
-    expected = _query(PLAYLIST_TRACK_SHARE, rows=rows, cells=cells)
-    _same(playlist_track_share(rows, cells), expected)
+    log = _partly_open(rows)
+    expected = _query(PLAYLIST_TRACK_SHARE, rows=rows, log=log)
+    _same(playlist_track_share(rows, log), expected)
 
 
 @given(spend=country_frames, plays=engagement_frames)
 @_modest
 def test_country_scorecard_equals_sql(spend: pl.DataFrame, plays: pl.DataFrame) -> None:
-    spend_cells, play_cells = _partly_open(spend), _partly_open(plays)
+    spend_log, play_log = _partly_open(spend), _partly_open(plays)
     expected = _query(
         COUNTRY_SCORECARD,
         country_rows=spend,
-        country_cells=spend_cells,
+        country_log=spend_log,
         engagement_rows=plays,
-        engagement_cells=play_cells,
+        engagement_log=play_log,
     )
     card = country_scorecard(
-        country_efficiency(spend, spend_cells), spillover_share(plays, play_cells), DAYS[-1]
+        country_efficiency(spend, spend_log), spillover_share(plays, play_log), DAYS[-1]
     )
     _same(card.filter(pl.col("days") > 0).select(expected.columns), expected)

@@ -7,10 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from soundlink_assets.schema.frames import polars_schema
-from soundlink_assets.metrics.country_efficiency import RATIOS, country_efficiency
+from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY
-from soundlink_assets_tests.metrics.rows import DAY, cells_of, country_rows
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.ratios import COUNTRY_RATIOS
+from soundlink_assets_tests.metrics.rows import DAY, country_rows, log_of
 
 TWO_COUNTRIES = (
     {
@@ -42,7 +43,7 @@ TWO_COUNTRIES = (
 
 def _efficiency(*rows: dict[str, Any]) -> pl.DataFrame:
     frame = country_rows(*rows)
-    return country_efficiency(frame, cells_of(frame))
+    return country_efficiency(frame, log_of(frame))
 
 
 def _one(frame: pl.DataFrame, **where: Any) -> dict[str, Any]:
@@ -96,14 +97,14 @@ def test_the_contract_sample_gives_its_own_ratios_anew() -> None:
 def test_published_ratios_are_not_read() -> None:
     frame = country_rows({"spend_media": "1.00", "listeners": 4, "streams": 8})
     other = frame.with_columns(cpl=pl.lit(0.0), streams_per_listener=pl.lit(-1.0))
-    result = country_efficiency(frame, cells_of(frame))
-    assert result.equals(country_efficiency(other, cells_of(other)))
+    result = country_efficiency(frame, log_of(frame))
+    assert result.equals(country_efficiency(other, log_of(other)))
     assert _one(result)["cost_per_listener"] == pytest.approx(0.25)
 
 
 def test_zero_denominators_give_null_and_never_zero_or_infinity() -> None:
     row = _one(_efficiency({"spend_media": "5.00", "fees": "1.25", "spend_total": "6.25"}))
-    assert {row[name] for name in RATIOS} == {None}
+    assert {row[ratio.name] for ratio in COUNTRY_RATIOS} == {None}
     assert row["listener_share"] is None
     assert row["efficiency_index"] is None
     assert row["spend_share"] == pytest.approx(1.0)
@@ -206,7 +207,7 @@ def test_a_renamed_campaign_keeps_one_row_with_the_name_exported_last() -> None:
         .then(pl.col("exported_at").dt.offset_by("1h"))
         .otherwise("exported_at")
     )
-    result = country_efficiency(frame, cells_of(frame))
+    result = country_efficiency(frame, log_of(frame))
     assert result["campaign_name"].to_list() == ["Aardvark"]
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from soundlink_assets.provider.violations import ContractViolation
 
+from soundlink_assets.metrics.evaluation import failing_rows
+from soundlink_assets.provider.parsing import DeliveryParser, verify_request
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
     Export,
 )
-from soundlink_assets.metrics.evaluation import violations
-from soundlink_assets.provider.parsing import DeliveryParser, verify_request
-from soundlink_assets.provider.violations import ContractViolation
 from soundlink_assets.schema.window import Window
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -52,7 +52,7 @@ OTHER_ID = "0000000000000000000000"
 JUST_A_NAME = "a display name that nothing else delivers"
 
 SHARED: dict[str, list[Wrong]] = {
-    "provider": [noticed("spotify", "known_values")],
+    "provider": [noticed("spotify", "provider_known")],
     "account_id": [
         noticed("org_xyz", "uuid_format"),
         Unnoticed(OTHER_UUID, "nothing else that is delivered says whose campaign it is"),
@@ -63,7 +63,7 @@ SHARED: dict[str, list[Wrong]] = {
         noticed("2026-02-30", "required_fields"),
         Unnoticed("2026-04-05", "any day of the window may have rows of any country"),
     ],
-    "report_date_timezone": [noticed("Europe/Berlin", "known_values")],
+    "report_date_timezone": [noticed("Europe/Berlin", "report_date_timezone_known")],
     "exported_at": [
         noticed("2026-05-20", "required_fields"),
         Unnoticed(
@@ -76,7 +76,7 @@ SHARED: dict[str, list[Wrong]] = {
     ],
     "campaign_name": [Unnoticed("Sleep Playlists", JUST_A_NAME)],
     "campaign_target_type": [
-        noticed("album", "known_values"),
+        noticed("album", "campaign_target_type_known"),
         Unnoticed(None, "the type is null while it is undetermined"),
         Unnoticed("playlist", "the contract does not say that the target ids are null then"),
     ],
@@ -137,18 +137,18 @@ COUNTRY: dict[str, list[Wrong]] = SHARED | {
     "ctr_adclick": [noticed(0.0322, "ctr_adclick_identity")],
     "cost_per_result": [noticed(3.254, "cost_per_result_identity")],
     "result_type": [
-        noticed("purchase", "known_values"),
+        noticed("purchase", "result_type_known"),
         Unnoticed("stream", "the contract has no formula for other results than follows"),
     ],
 }
 
 ENGAGEMENT: dict[str, list[Wrong]] = SHARED | {
     "status": [
-        noticed("paused", "known_values"),
+        noticed("paused", "status_known"),
         Unnoticed("active", "nothing else says what the campaign's state was on that day"),
     ],
     "engagement_context": [
-        noticed("radio", "known_values"),
+        noticed("radio", "engagement_context_known"),
         Unnoticed("playlist", "without a position, a playlist row looks like a catalogue row"),
     ],
     "country_code": [
@@ -213,7 +213,7 @@ def noticed_by(export: Export, rows: list[Row]) -> set[str]:
     failed = {
         rule.name
         for rule in export.rules
-        if not violations(parsed.frame, rule, export.rows.key).is_empty()
+        if not failing_rows(parsed.frame, rule, export.rows.key).is_empty()
     }
     return failed | ({"unexpected_fields"} if parsed.extra_fields else set())
 

@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from soundlink_assets.schema.frames import polars_schema
-from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+from soundlink_assets.metrics.engagement import playlist_track_share
 from soundlink_assets.schema.analytics import PLAYLIST_TRACK_SHARE
-from soundlink_assets_tests.metrics.rows import cells_of, engagement_rows
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets_tests.metrics.rows import engagement_rows, log_of
 
 
 def _play(track: str, streams: int, country: str = "US", **more: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def _play(track: str, streams: int, country: str = "US", **more: Any) -> dict[st
 
 def _shares(*rows: dict[str, Any]) -> pl.DataFrame:
     frame = engagement_rows(*rows)
-    return playlist_track_share(frame, cells_of(frame))
+    return playlist_track_share(frame, log_of(frame))
 
 
 def _by_track(result: pl.DataFrame, column: str) -> dict[tuple[str, str], Any]:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from soundlink_assets.metrics.country_efficiency import MEASURES, RATIOS, country_efficiency
-from soundlink_assets.metrics.playlist_track_share import playlist_track_share
-from soundlink_assets.metrics.spillover_share import spillover_share
-from soundlink_assets_tests.metrics.rows import cells_of, midnight
+from soundlink_assets.metrics.country_efficiency import country_efficiency
+from soundlink_assets.metrics.engagement import playlist_track_share, spillover_share
+from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY, MEASURES
+from soundlink_assets.schema.ratios import COUNTRY_RATIOS
+from soundlink_assets_tests.metrics.rows import log_of, midnight
 from soundlink_assets_tests.metrics.strategies import DAYS, country_frames, engagement_frames
 
 Metric = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
@@ -31,9 +32,9 @@ def _of_day(frame: pl.DataFrame, day: date) -> pl.DataFrame:
     return frame.filter(pl.col("report_date") == day)
 
 
-def _mixed_cells(rows: pl.DataFrame) -> pl.DataFrame:
-    """Cells of which some are open, by day."""
-    return cells_of(rows).with_columns(
+def _mixed_log(rows: pl.DataFrame) -> pl.DataFrame:
+    """A delivery log of which some days are open."""
+    return log_of(rows).with_columns(
         fetched_at=pl.when(pl.col("report_date") > DAYS[0])
         .then(pl.lit(midnight(DAYS[1], 8)))
         .otherwise("fetched_at"),
@@ -50,8 +51,8 @@ def test_the_order_of_rows_changes_nothing(
     rows = data.draw(frames)
     order = list(range(rows.height))
     random.Random(seed).shuffle(order)  # noqa: S311  # not for secrets
-    cells = _mixed_cells(rows)
-    assert_frame_equal(metric(rows, cells), metric(rows[order], cells.reverse()))
+    log = _mixed_log(rows)
+    assert_frame_equal(metric(rows, log), metric(rows[order], log.reverse()))
 
 
 @pytest.mark.parametrize(("metric", "frames"), TABLES)
@@ -61,9 +62,9 @@ def test_a_range_of_days_is_its_days_one_by_one(
     metric: Metric, frames: st.SearchStrategy[pl.DataFrame], data: st.DataObject
 ) -> None:
     rows = data.draw(frames)
-    cells = _mixed_cells(rows)
-    one_by_one = [metric(_of_day(rows, day), _of_day(cells, day)) for day in DAYS]
-    assert_frame_equal(metric(rows, cells), pl.concat(one_by_one))
+    log = _mixed_log(rows)
+    one_by_one = [metric(_of_day(rows, day), _of_day(log, day)) for day in DAYS]
+    assert_frame_equal(metric(rows, log), pl.concat(one_by_one))
 
 
 @pytest.mark.parametrize(("metric", "frames"), TABLES)
@@ -73,18 +74,18 @@ def test_no_ratio_is_infinite_or_not_a_number(
     metric: Metric, frames: st.SearchStrategy[pl.DataFrame], data: st.DataObject
 ) -> None:
     rows = data.draw(frames)
-    ratios = metric(rows, cells_of(rows)).select(pl.col(pl.Float64))
+    ratios = metric(rows, log_of(rows)).select(pl.col(pl.Float64))
     assert ratios.filter(~pl.all_horizontal(pl.all().fill_null(0).is_finite())).is_empty()
 
 
 @given(rows=country_frames)
 @_modest
 def test_spend_and_counts_are_conserved(rows: pl.DataFrame) -> None:
-    result = country_efficiency(rows, cells_of(rows))
+    result = country_efficiency(rows, log_of(rows))
     keys = ["report_date", "campaign_id", "currency"]
     assert_frame_equal(
-        result.group_by(keys).agg(pl.col(MEASURES).sum()),
-        rows.group_by(keys).agg(pl.col(MEASURES).sum()),
+        result.group_by(keys).agg(pl.col(list(MEASURES)).sum()),
+        rows.group_by(keys).agg(pl.col(list(MEASURES)).sum()),
         check_row_order=False,
     )
 
@@ -92,7 +93,7 @@ def test_spend_and_counts_are_conserved(rows: pl.DataFrame) -> None:
 @given(rows=country_frames)
 @_modest
 def test_country_shares_lie_in_zero_to_one_and_sum_to_one(rows: pl.DataFrame) -> None:
-    result = country_efficiency(rows, cells_of(rows))
+    result = country_efficiency(rows, log_of(rows))
     for share in ("spend_share", "listener_share"):
         _assert_shares(result, share, ["report_date", "campaign_id", "currency"])
 
@@ -100,19 +101,18 @@ def test_country_shares_lie_in_zero_to_one_and_sum_to_one(rows: pl.DataFrame) ->
 @given(rows=country_frames)
 @_modest
 def test_a_ratio_is_null_exactly_where_its_known_denominator_is_zero(rows: pl.DataFrame) -> None:
-    result = country_efficiency(rows, cells_of(rows))
-    for name, (numerator, denominator, _) in RATIOS.items():
-        known = rows.filter(
-            pl.col(numerator).is_not_null(), pl.col(denominator).is_not_null()
-        ).group_by("report_date", "campaign_id", "country_code", "currency")
+    result = country_efficiency(rows, log_of(rows))
+    for ratio in COUNTRY_RATIOS:
+        (denominator,) = ratio.denominator
+        known = rows.drop_nulls(list(ratio.inputs)).group_by(COUNTRY_EFFICIENCY.key)
         positive = known.agg(pl.col(denominator).sum()).filter(pl.col(denominator) > 0).height
-        assert result[name].count() == positive
+        assert result[ratio.name].count() == positive
 
 
 @given(rows=engagement_frames)
 @_modest
 def test_catalogue_plays_are_conserved(rows: pl.DataFrame) -> None:
-    result = spillover_share(rows, cells_of(rows))
+    result = spillover_share(rows, log_of(rows))
     catalogue = rows.filter(
         pl.col("engagement_context") == "catalog", pl.col("campaign_target_type") == "track"
     )
@@ -124,7 +124,7 @@ def test_catalogue_plays_are_conserved(rows: pl.DataFrame) -> None:
 @given(rows=engagement_frames)
 @_modest
 def test_spillover_shares_lie_in_zero_to_one(rows: pl.DataFrame) -> None:
-    result = spillover_share(rows, cells_of(rows))
+    result = spillover_share(rows, log_of(rows))
     for share in ("spillover_stream_share", "spillover_new_listener_stream_share"):
         assert result.filter(~pl.col(share).is_between(0, 1)).is_empty()
 
@@ -132,7 +132,7 @@ def test_spillover_shares_lie_in_zero_to_one(rows: pl.DataFrame) -> None:
 @given(rows=engagement_frames)
 @_modest
 def test_playlist_plays_are_conserved_and_their_shares_sum_to_one(rows: pl.DataFrame) -> None:
-    result = playlist_track_share(rows, cells_of(rows))
+    result = playlist_track_share(rows, log_of(rows))
     playlist = rows.filter(pl.col("engagement_context") == "playlist")
     assert result["streams"].sum() == playlist["streams"].sum()
     _assert_shares(result, "stream_share", ["report_date", "campaign_id"])

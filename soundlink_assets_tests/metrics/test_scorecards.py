@@ -8,22 +8,22 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from soundlink_assets.schema.frames import empty_frame, polars_schema
 from soundlink_assets.metrics.country_efficiency import country_efficiency
+from soundlink_assets.metrics.engagement import spillover_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
-from soundlink_assets.metrics.spillover_share import spillover_share
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
     COUNTRY_SCORECARD,
     SPILLOVER_SHARE,
 )
+from soundlink_assets.schema.frames import empty_frame, polars_schema
 from soundlink_assets_tests.metrics.rows import (
     DAY,
     PROMOTED_ID,
-    cells_of,
     country_rows,
     engagement_rows,
+    log_of,
     midnight,
 )
 
@@ -39,19 +39,19 @@ def _day(offset: int) -> date:
 def _daily(*rows: dict[str, Any], settled_until: date | None = None) -> pl.DataFrame:
     """`country_efficiency` of the rows; days after `settled_until` are open."""
     frame = country_rows(*rows)
-    cells = cells_of(frame, midnight(AS_OF, 30))
+    log = log_of(frame, midnight(AS_OF, 30))
     if settled_until is not None:
-        cells = cells.with_columns(
+        log = log.with_columns(
             fetched_at=pl.when(pl.col("report_date") > settled_until)
             .then(pl.lit(midnight(DAY)))
             .otherwise("fetched_at")
         )
-    return country_efficiency(frame, cells)
+    return country_efficiency(frame, log)
 
 
 def _plays(*rows: dict[str, Any]) -> pl.DataFrame:
     frame = engagement_rows(*rows)
-    return spillover_share(frame, cells_of(frame, midnight(AS_OF, 30)))
+    return spillover_share(frame, log_of(frame, midnight(AS_OF, 30)))
 
 
 def _only(card: pl.DataFrame) -> dict[str, Any]:
@@ -153,12 +153,12 @@ def test_an_open_row_within_the_28_days_is_left_out() -> None:
     rows = country_rows(
         {"spend_media": "1", "campaign_id": "late"}, {"spend_media": "1", "campaign_id": "good"}
     )
-    cells = cells_of(rows, midnight(AS_OF)).with_columns(
+    log = log_of(rows, midnight(AS_OF)).with_columns(
         fetched_at=pl.when(pl.col("requested_campaign_id") == "late")
         .then(pl.lit(midnight(DAY)))
         .otherwise("fetched_at")
     )
-    card = campaign_scorecard(country_efficiency(rows, cells), NO_PLAYS, AS_OF)
+    card = campaign_scorecard(country_efficiency(rows, log), NO_PLAYS, AS_OF)
     assert card.select("campaign_id", "days", "days_28d", "spend_media_28d").rows() == [
         ("good", 1, 1, Decimal(1)),
         ("late", 1, 0, None),

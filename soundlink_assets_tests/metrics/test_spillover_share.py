@@ -1,4 +1,4 @@
-"""`spillover_share` on small cases that are computed by hand."""
+"""`spillover_share` and `spillover_tracks` on small cases that are computed by hand."""
 
 from datetime import date
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from soundlink_assets.schema.frames import polars_schema
-from soundlink_assets.metrics.spillover_share import spillover_share
+from soundlink_assets.metrics.engagement import spillover_share, spillover_tracks
 from soundlink_assets.schema.analytics import SPILLOVER_SHARE
+from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets_tests.metrics.rows import (
     PROMOTED_ID,
     PROMOTED_ISRC,
-    cells_of,
     engagement_rows,
+    log_of,
 )
 
 PROMOTED_PLAY = {"engaged_spotify_track_id": PROMOTED_ID, "engaged_track_name": "Promoted"}
@@ -25,7 +25,7 @@ def _plays(streams: int, track: str = "other", **more: Any) -> dict[str, Any]:
 
 def _spillover(*rows: dict[str, Any]) -> pl.DataFrame:
     frame = engagement_rows(*rows)
-    return spillover_share(frame, cells_of(frame))
+    return spillover_share(frame, log_of(frame))
 
 
 def _split(frame: pl.DataFrame) -> tuple[int, int, int]:
@@ -225,7 +225,7 @@ def test_listeners_of_tracks_do_not_move_any_figure() -> None:
         new_listeners=pl.lit(400, pl.Int64),
         returning_listeners=pl.lit(100, pl.Int64),
     )
-    assert spillover_share(few, cells_of(few)).equals(spillover_share(many, cells_of(many)))
+    assert spillover_share(few, log_of(few)).equals(spillover_share(many, log_of(many)))
 
 
 def test_plays_after_the_campaign_count_too() -> None:
@@ -240,3 +240,32 @@ def test_no_rows_give_an_empty_table_of_the_described_columns() -> None:
 
 def test_the_result_has_the_described_columns_and_types() -> None:
     assert _spillover(_plays(5, "a")).schema == polars_schema(SPILLOVER_SHARE)
+
+
+SEVERAL_TRACKS: tuple[dict[str, Any], ...] = (
+    {"engaged_spotify_track_id": PROMOTED_ID, "streams": 90},
+    {"engaged_spotify_track_id": "twin", "engaged_track_isrc": PROMOTED_ISRC, "streams": 80},
+    {"engaged_spotify_track_id": "a", "engaged_track_name": "Old title", "streams": 5},
+    {
+        "engaged_spotify_track_id": "a",
+        "engaged_track_name": "New title",
+        "streams": 6,
+        "report_date": date(2026, 4, 2),
+        "country_code": "DE",
+    },
+    {"engaged_spotify_track_id": "b", "streams": 20},
+    {"engaged_spotify_track_id": "c", "streams": 0},
+    {"engaged_spotify_track_id": "d", "streams": 50, "campaign_target_type": "playlist"},
+    {"engaged_spotify_track_id": "e", "streams": 50, "engagement_context": "playlist"},
+)
+
+
+def test_plays_of_other_tracks_are_added_over_days_and_countries() -> None:
+    result = spillover_tracks(engagement_rows(*SEVERAL_TRACKS))
+    assert result.rows() == [("c1", "b", "Other", 20), ("c1", "a", "New title", 11)]
+
+
+def test_they_add_up_to_the_spillover_of_the_daily_table() -> None:
+    rows = engagement_rows(*SEVERAL_TRACKS)
+    daily = spillover_share(rows, log_of(rows))
+    assert spillover_tracks(rows)["streams"].sum() == daily["spillover_streams"].sum()

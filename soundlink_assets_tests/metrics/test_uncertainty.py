@@ -21,6 +21,10 @@ def _array(*values: float) -> Array:
     return np.array(values, dtype=np.float64)
 
 
+ONE = _array(1)
+"""Counts that vary as chance alone lets them."""
+
+
 def test_poisson_intervals_are_those_of_published_tables() -> None:
     low, high = poisson_interval(_array(0, 1, 10, 100))
     assert low == pytest.approx([0, 0.0253, 4.7954, 81.3640], abs=1e-4)
@@ -36,19 +40,19 @@ def test_a_poisson_interval_leaves_a_fortieth_at_each_end(count: int) -> None:
 
 
 def test_a_cost_interval_is_spend_over_the_bounds_of_the_count() -> None:
-    low, high = cost_interval(_array(50), _array(10))
+    low, high = cost_interval(_array(50), _array(10), ONE)
     assert low[0] == pytest.approx(50 / 18.3904, rel=1e-4)
     assert high[0] == pytest.approx(50 / 4.7954, rel=1e-4)
 
 
 def test_a_cost_without_any_count_has_no_upper_bound() -> None:
-    low, high = cost_interval(_array(50), _array(0))
+    low, high = cost_interval(_array(50), _array(0), ONE)
     assert low[0] == pytest.approx(50 / 3.6889, rel=1e-4)
     assert np.isnan(high[0])
 
 
 def test_no_spend_and_unknown_counts_have_no_cost_interval() -> None:
-    low, high = cost_interval(_array(0, np.nan, 5), _array(3, 3, np.nan))
+    low, high = cost_interval(_array(0, np.nan, 5), _array(3, 3, np.nan), ONE)
     assert np.isnan(low).all()
     assert np.isnan(high).all()
 
@@ -57,27 +61,27 @@ def test_no_spend_and_unknown_counts_have_no_cost_interval() -> None:
 @settings(max_examples=40, deadline=None)
 def test_wilson_intervals_are_those_of_scipy(trials: int, share: float) -> None:
     successes = round(trials * share)
-    low, high = wilson_interval(_array(successes), _array(trials))
+    low, high = wilson_interval(_array(successes), _array(trials), ONE)
     expected = stats.binomtest(successes, trials).proportion_ci(0.95, method="wilson")
     assert low[0] == pytest.approx(expected.low, abs=1e-9)
     assert high[0] == pytest.approx(expected.high, abs=1e-9)
 
 
 def test_more_clicks_than_impressions_and_no_impressions_have_no_interval() -> None:
-    low, high = wilson_interval(_array(5, 0, np.nan), _array(4, 0, 10))
+    low, high = wilson_interval(_array(5, 0, np.nan), _array(4, 0, 10), ONE)
     assert np.isnan(low).all()
     assert np.isnan(high).all()
 
 
 def test_countries_that_are_alike_are_pooled() -> None:
-    costs = shrink(_array(100, 100, 1), _array(200, 200, 2)).cost
+    costs = shrink(_array(100, 100, 1), _array(200, 200, 2), ONE).cost
     assert costs == pytest.approx([0.5, 0.5, 0.5])
 
 
 def test_little_data_is_pulled_to_the_campaign_and_much_data_hardly() -> None:
     spend, count = _array(1000, 1000, 1), _array(1000, 4000, 4)
     campaign = spend.sum() / count.sum()
-    costs = shrink(spend, count).cost
+    costs = shrink(spend, count, ONE).cost
     raw = spend / count
     pulled = (costs - raw) / (campaign - raw)
     assert pulled[0] < 0.01
@@ -86,27 +90,27 @@ def test_little_data_is_pulled_to_the_campaign_and_much_data_hardly() -> None:
 
 
 def test_a_country_without_listeners_has_a_finite_shrunk_cost() -> None:
-    costs = shrink(_array(100, 100, 5), _array(100, 50, 0))
+    costs = shrink(_array(100, 100, 5), _array(100, 50, 0), ONE)
     assert np.isfinite(costs.cost).all()
     assert costs.cost[2] > 200 / 150
     assert costs.beats_campaign[2] < 0.5
 
 
 def test_one_country_is_its_campaign_and_cannot_beat_it() -> None:
-    costs = shrink(_array(30), _array(12))
+    costs = shrink(_array(30), _array(12), ONE)
     assert costs.cost == pytest.approx([2.5])
     assert np.isnan(costs.beats_campaign).all()
 
 
 def test_a_campaign_without_listeners_has_nothing_to_shrink_to() -> None:
-    costs = shrink(_array(30, 20), _array(0, 0))
+    costs = shrink(_array(30, 20), _array(0, 0), ONE)
     assert np.isnan(costs.cost).all()
     assert np.isnan(costs.beats_campaign).all()
 
 
 def test_a_country_without_spend_has_no_cost_but_lowers_that_of_its_campaign() -> None:
     """400 spent on 2,000 people: 0.20 each. Both paid countries are dearer than that."""
-    costs = shrink(_array(217, 183, 0), _array(1000, 600, 400))
+    costs = shrink(_array(217, 183, 0), _array(1000, 600, 400), ONE)
     assert (costs.beats_campaign[:2] < 0.01).all()
     assert 0.2 < costs.cost[0] < 0.217
     assert 0.2 < costs.cost[1] < 0.305
@@ -115,8 +119,8 @@ def test_a_country_without_spend_has_no_cost_but_lowers_that_of_its_campaign() -
 
 
 def test_countries_without_spend_are_one_or_many_all_the_same() -> None:
-    together = shrink(_array(30, 20, 0), _array(12, 10, 8))
-    apart = shrink(_array(30, 20, 0, 0), _array(12, 10, 5, 3))
+    together = shrink(_array(30, 20, 0), _array(12, 10, 8), ONE)
+    apart = shrink(_array(30, 20, 0, 0), _array(12, 10, 5, 3), ONE)
     assert apart.cost[:2] == pytest.approx(together.cost[:2])
     assert apart.beats_campaign[:2] == pytest.approx(together.beats_campaign[:2])
 
@@ -124,30 +128,30 @@ def test_countries_without_spend_are_one_or_many_all_the_same() -> None:
 def test_the_spread_is_fitted_to_the_countries_with_spend() -> None:
     spend, count = _array(30, 20), _array(12, 30)
     prior = fit_prior(spend, count, 50 / 50)
-    costs = shrink(_array(30, 20, 0), _array(12, 30, 8)).cost[:2]
+    costs = shrink(_array(30, 20, 0), _array(12, 30, 8), ONE).cost[:2]
     assert costs == pytest.approx((prior.rate + spend) / (prior.shape + count))
 
 
 def test_a_paid_country_without_listeners_is_dearer_than_a_campaign_that_has_some() -> None:
-    costs = shrink(_array(30, 20, 0), _array(0, 0, 10))
+    costs = shrink(_array(30, 20, 0), _array(0, 0, 10), ONE)
     assert (costs.cost[:2] > 50 / 10).all()
     assert (costs.beats_campaign[:2] < 0.5).all()
 
 
 def test_a_campaign_without_spend_has_no_costs() -> None:
-    costs = shrink(_array(0, 0), _array(12, 10))
+    costs = shrink(_array(0, 0), _array(12, 10), ONE)
     assert np.isnan(costs.cost).all()
     assert np.isnan(costs.beats_campaign).all()
 
 
 def test_a_campaign_whose_spend_was_taken_back_has_no_costs() -> None:
-    costs = shrink(_array(30, -30), _array(12, 10))
+    costs = shrink(_array(30, -30), _array(12, 10), ONE)
     assert np.isnan(costs.cost).all()
     assert np.isnan(costs.beats_campaign).all()
 
 
 def test_no_countries_give_no_costs() -> None:
-    assert shrink(_array(), _array()).cost.size == 0
+    assert shrink(_array(), _array(), ONE).cost.size == 0
 
 
 def test_the_probability_is_the_posterior_mass_above_the_campaigns_rate() -> None:
@@ -163,7 +167,7 @@ def test_the_probability_is_the_posterior_mass_above_the_campaigns_rate() -> Non
 
     above, _ = integrate.quad(posterior, campaign, 20)
     below, _ = integrate.quad(posterior, 0, campaign)
-    assert shrink(spend, count).beats_campaign[2] == pytest.approx(above / (above + below))
+    assert shrink(spend, count, ONE).beats_campaign[2] == pytest.approx(above / (above + below))
 
 
 def test_the_fitted_shape_maximises_the_negative_binomial_likelihood() -> None:
@@ -189,7 +193,7 @@ def test_shrunk_costs_are_nearer_the_truth_than_raw_ones() -> None:
         spend = generator.uniform(2, 40, size=30)
         count = generator.poisson(truth * spend).astype(np.float64)
         raw_error += float(((count / spend - truth) ** 2).sum())
-        shrunk_error += float(((1 / shrink(spend, count).cost - truth) ** 2).sum())
+        shrunk_error += float(((1 / shrink(spend, count, ONE).cost - truth) ** 2).sum())
     assert shrunk_error < 0.8 * raw_error
 
 
@@ -213,7 +217,7 @@ _countries = st.lists(st.tuples(_amount, st.integers(0, 10_000)), min_size=1, ma
 @settings(max_examples=60, deadline=None)
 def test_a_shrunk_cost_lies_between_the_countrys_and_the_campaigns(countries: Array) -> None:
     spend, count = countries.T
-    costs = shrink(spend, count)
+    costs = shrink(spend, count, ONE)
     if count.sum() == 0 or spend.sum() == 0:
         assert np.isnan(costs.cost).all()
         return
@@ -231,7 +235,7 @@ def test_a_shrunk_cost_lies_between_the_countrys_and_the_campaigns(countries: Ar
 def test_what_is_called_cheaper_or_dearer_than_the_campaign_is(countries: Array) -> None:
     """The words of the report: from 95 percent, and up to 5 percent, beside the raw cost."""
     spend, count = countries.T
-    beats = shrink(spend, count).beats_campaign
+    beats = shrink(spend, count, ONE).beats_campaign
     known = ~np.isnan(beats)
     paid = int((spend > 0).sum())
     assert known.sum() == (paid if paid > 1 and count.sum() else 0)

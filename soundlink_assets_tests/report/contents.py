@@ -6,15 +6,15 @@ from typing import Any
 import polars as pl
 
 from soundlink_assets.metrics.country_efficiency import country_efficiency
-from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+from soundlink_assets.metrics.engagement import playlist_track_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
-from soundlink_assets.metrics.spillover_share import spillover_share
-from soundlink_assets.metrics.spillover_tracks import spillover_tracks
+from soundlink_assets.metrics.engagement import spillover_share
+from soundlink_assets.metrics.engagement import spillover_tracks
 from soundlink_assets.report.content import ReportContent
 from soundlink_assets_tests.metrics.rows import (
     DAY,
     PROMOTED_ID,
-    cells_of,
+    log_of,
     country_rows,
     engagement_rows,
     midnight,
@@ -33,9 +33,9 @@ def content_of(
 
 def content_from(country: pl.DataFrame, engagement: pl.DataFrame, **changed: Any) -> ReportContent:
     """The same, from frames of export rows."""
-    efficiency = country_efficiency(country, _cells(country))
-    spillover = spillover_share(engagement, _cells(engagement))
-    playlist = playlist_track_share(engagement, _cells(engagement))
+    efficiency = country_efficiency(country, _log(country))
+    spillover = spillover_share(engagement, _log(engagement))
+    playlist = playlist_track_share(engagement, _log(engagement))
     cards = campaign_scorecard(efficiency, spillover, AS_OF)
     given: dict[str, Any] = {
         "as_of": AS_OF,
@@ -65,8 +65,8 @@ def content_from(country: pl.DataFrame, engagement: pl.DataFrame, **changed: Any
     return ReportContent(**(given | changed))
 
 
-def _cells(rows: pl.DataFrame) -> pl.DataFrame:
-    return cells_of(rows).with_columns(
+def _log(rows: pl.DataFrame) -> pl.DataFrame:
+    return log_of(rows).with_columns(
         fetched_at=pl.when(pl.col("report_date") >= OPEN_FROM)
         .then(pl.lit(midnight(OPEN_FROM, 1)))
         .otherwise("fetched_at")
