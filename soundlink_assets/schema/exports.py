@@ -15,7 +15,12 @@ from soundlink_assets.schema.window import Window
 
 INGESTED_AT = "ingested_at"
 RUN_ID = "run_id"
+ACCOUNT = "account_id"
+"""The column of the organisation that owns a row, in every export."""
 EXTRA = "extra"
+CURRENCY_UNIT = "ISO 4217"
+"""The unit of a column that names a currency; the first of a row is that of its amounts."""
+
 SUPERSEDED_AT = "superseded_at"
 
 EXTRA_COLUMN = column(
@@ -112,6 +117,18 @@ class Export:
     def formats(self) -> tuple[FormatRule, ...]:
         """The rules that the check `formats` puts together."""
         return tuple(rule for rule in self.rules if isinstance(rule, FormatRule))
+
+    @property
+    def amount(self) -> str | None:
+        """The column of the total amount of money in a row; None for an export without money."""
+        totals = (rule.total for rule in self.rules if isinstance(rule, SumIdentity))
+        return next((total for total in totals if self.rows.column(total).kind is Kind.MONEY), None)
+
+    @property
+    def currency(self) -> str | None:
+        """The column of the currency of the amounts; None for an export without money."""
+        columns = (each.name for each in self.rows.columns if each.unit == CURRENCY_UNIT)
+        return next(columns, None)
 
     @property
     def delivered(self) -> Table:
