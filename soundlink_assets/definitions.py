@@ -74,6 +74,6 @@ def build_definitions(
 @dg.definitions
 def defs() -> dg.Definitions:
     """The definitions for the settings in the environment."""
-    for line in unknown_variables(os.environ):
-        warnings.warn(line, stacklevel=1)
+    for problem in unknown_variables(os.environ):
+        warnings.warn(str(problem), stacklevel=1)
     return build_definitions(load_settings())

@@ -6,7 +6,8 @@ warehouse or Dagster; what a setting does is decided where it is used.
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from ipaddress import ip_address
@@ -15,11 +16,7 @@ from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "SOUNDLINK_"
 KEY_START = "sk_"
@@ -29,11 +26,41 @@ LONGEST_LABEL = 64
 
 DEFAULT_BASE_URL = "https://api.getsoundlink.com"
 
+MISSPELT_PREFIX = 0.92
+"""How alike a variable without our prefix must be to a setting to be taken for a misspelt one."""
+
 _URL_WANTED = f"give a URL such as {DEFAULT_BASE_URL}"
 
 
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """What is wrong with one environment variable.
+
+    `found` is how its value reads in a message, `'soon'` or `not set`; None if the value may hold a
+    secret. `allowed` says which values are right, or how to get one; empty for an unknown variable.
+    """
+
+    variable: str
+    problem: str
+    found: str | None = None
+    allowed: str = ""
+
+    @property
+    def what(self) -> str:
+        """The variable, what was found and what is wrong with it, without what is allowed."""
+        found = "" if self.found is None else f" is {self.found}"
+        return f"{self.variable}{found}: {self.problem}"
+
+    def __str__(self) -> str:
+        return f"{self.what}. Allowed: {self.allowed}" if self.allowed else self.what
+
+
 class SettingsError(Exception):
-    """A setting is missing or wrong; the message names the variable and says what is allowed."""
+    """Settings are missing or wrong; `problems` has each of them, the message a line for each."""
+
+    def __init__(self, *problems: SettingProblem) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
 
 
 class AuthStyle(StrEnum):
@@ -118,6 +145,11 @@ class Settings(BaseSettings):
         default=Path("~/.cache/soundlink_assets"),
         description="Folder where all processes of this machine count the requests of a key.",
     )
+    allow_several_organisations: bool = Field(
+        default=False,
+        description="`on` lets a run store figures of another organisation than the warehouse "
+        "holds; every sum then mixes them.",
+    )
 
     @field_validator("api_key", mode="before")
     @classmethod
@@ -153,9 +185,14 @@ class Settings(BaseSettings):
         """The API key; SettingsError that says where to get one if it is not set."""
         if self.api_key is None:
             raise SettingsError(
-                "SOUNDLINK_API_KEY is not set. Make a key with the scopes campaigns:read and "
-                "metrics:read in Soundlink's developer settings, and set it in the environment or "
-                "in the .env file beside workspace.yaml. To try without one: soundlink-assets demo"
+                SettingProblem(
+                    variable_of("api_key"),
+                    "nothing can be fetched without a key",
+                    found="not set",
+                    allowed="a key with the scopes campaigns:read and metrics:read, made in "
+                    "Soundlink's developer settings, in the environment or in the .env file beside "
+                    "workspace.yaml. To try without a key: soundlink-assets demo",
+                )
             )
         return self.api_key
 
@@ -169,7 +206,7 @@ def clean_key(text: str) -> str:
     if not key.startswith(KEY_START) or key == KEY_START:
         raise ValueError(f"a Soundlink API key begins with {KEY_START}")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError("the key holds white space or characters that no key has")
+        raise ValueError("the key contains white space or characters that no key has")
     return key
 
 
@@ -181,14 +218,14 @@ def clean_base_url(text: str) -> str:
     """
     url = text.strip().rstrip("/")
     if not url.isprintable() or " " in url:
-        raise ValueError("it holds white space")
+        raise ValueError("it contains white space")
     parts = _split_url(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(_URL_WANTED)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("give scheme, host and path only: no user, query or fragment")
     if any(not 0 < len(label) < LONGEST_LABEL for label in parts.hostname.split(".")):
-        raise ValueError("its host is no host name")
+        raise ValueError("its host is not a host name")
     _check_port(parts)
     if url != DEFAULT_BASE_URL:
         _check_usable(url)
@@ -210,7 +247,7 @@ def _check_port(parts: SplitResult) -> None:
     except ValueError:
         is_port = False
     if not is_port:
-        raise ValueError("its port is no number from 1 to 65535")
+        raise ValueError("its port is not a number from 1 to 65535")
 
 
 def _check_usable(url: str) -> None:
@@ -220,7 +257,7 @@ def _check_usable(url: str) -> None:
     try:
         URL(url)
     except InvalidURL:
-        raise ValueError("its host is no host name") from None
+        raise ValueError("its host is not a host name") from None
 
 
 def is_loopback(host: str) -> bool:
@@ -241,41 +278,50 @@ def variable_of(field: str) -> str:
 def load_settings(**given: Any) -> Settings:
     """Settings from the environment; what is `given` in the fields' own names comes first.
 
-    Raises SettingsError with one line for each wrong variable: its name, what was found (except
-    for the key) and what is allowed.
+    Raises SettingsError with a problem for each wrong variable.
     """
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(error, given))) from None
+        raise SettingsError(*_problems(error, given)) from None
 
 
-def _explain(error: ValidationError, given: Mapping[str, Any]) -> list[str]:
-    lines = []
+def _problems(error: ValidationError, given: Mapping[str, Any]) -> Iterator[SettingProblem]:
+    environment = {name.upper(): value for name, value in os.environ.items()}
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         field = str(problem["loc"][0]).lower().removeprefix(PREFIX.lower())
         message = problem["msg"].removeprefix("Value error, ")
         if field not in Settings.model_fields:
-            lines.append(f"{variable_of(field)} is not a setting. {message}")
+            yield SettingProblem(variable_of(field), f"no setting has that name. {message}")
             continue
-        found = given.get(field, os.environ.get(variable_of(field), ""))
-        shown = "" if _may_hold_a_secret(field, str(found)) else f" is {str(found)!r}"
-        allowed = Settings.model_fields[field].description or ""
-        lines.append(f"{variable_of(field)}{shown}: {message}. Allowed: {allowed}")
-    return lines
+        found = str(given.get(field, environment.get(variable_of(field), "")))
+        yield SettingProblem(
+            variable_of(field),
+            message,
+            found=None if _may_hold_a_secret(field, found) else repr(found),
+            allowed=Settings.model_fields[field].description or "",
+        )
 
 
 def _may_hold_a_secret(field: str, found: str) -> bool:
     return field == "api_key" or KEY_START in found or "@" in found
 
 
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """One line for each `SOUNDLINK_*` variable that no setting reads, with the nearest that is."""
+def unknown_variables(environment: Mapping[str, str]) -> list[SettingProblem]:
+    """A problem for each variable that looks like a setting and is not one, with the nearest.
+
+    Never an error: other programs may have variables that begin with `SOUNDLINK_` too, as
+    Kubernetes makes them for a service of that name.
+    """
     known = [variable_of(field) for field in Settings.model_fields]
-    lines = []
+    problems = []
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name.upper() in known:
+            continue
+        near = difflib.get_close_matches(
+            name.upper(), known, n=1, cutoff=0.8 if name.startswith(PREFIX) else MISSPELT_PREFIX
+        )
+        if near or name.startswith(PREFIX):
             hint = f"; did you mean {near[0]}?" if near else ""
-            lines.append(f"{name} is set, but no setting has that name{hint}")
-    return lines
+            problems.append(SettingProblem(name, f"no setting has that name{hint}", found="set"))
+    return problems

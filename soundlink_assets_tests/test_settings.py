@@ -4,6 +4,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from soundlink_assets.settings import (
     AuthStyle,
@@ -88,15 +90,15 @@ WRONG = [
     ("SOUNDLINK_BASE_URL", "http://api.getsoundlink.com", "use https"),
     ("SOUNDLINK_BASE_URL", "api.getsoundlink.com", "give a URL"),
     ("SOUNDLINK_BASE_URL", "https://user:secret@x.example", "no user"),
-    ("SOUNDLINK_BASE_URL", "https://user:secret/more@x.example", "its port is no number"),
+    ("SOUNDLINK_BASE_URL", "https://user:secret/more@x.example", "its port is not a number"),
     ("SOUNDLINK_BASE_URL", "https://user:secret@x\u2100.example", "give a URL"),
     ("SOUNDLINK_BASE_URL", "https://[::1", "give a URL"),
-    ("SOUNDLINK_BASE_URL", "https://x.example:abc", "its port is no number from 1 to 65535"),
-    ("SOUNDLINK_BASE_URL", "https://x.example:0", "its port is no number from 1 to 65535"),
-    ("SOUNDLINK_BASE_URL", "https://x.example:99999", "its port is no number from 1 to 65535"),
+    ("SOUNDLINK_BASE_URL", "https://x.example:abc", "its port is not a number from 1 to 65535"),
+    ("SOUNDLINK_BASE_URL", "https://x.example:0", "its port is not a number from 1 to 65535"),
+    ("SOUNDLINK_BASE_URL", "https://x.example:99999", "its port is not a number from 1 to 65535"),
     ("SOUNDLINK_BASE_URL", "https://exa mple.com", "white space"),
-    ("SOUNDLINK_BASE_URL", "https://999.1.1.1", "no host name"),
-    ("SOUNDLINK_BASE_URL", "https://☃.example", "no host name"),
+    ("SOUNDLINK_BASE_URL", "https://999.1.1.1", "not a host name"),
+    ("SOUNDLINK_BASE_URL", "https://☃.example", "not a host name"),
     ("SOUNDLINK_START_DATE", "2026-13-01", "YYYY-MM-DD"),
     ("SOUNDLINK_WAREHOUSE", "md:soundlink", "not supported yet"),
     ("SOUNDLINK_REFRESH_HOURS", "often", "valid number"),
@@ -127,14 +129,23 @@ def test_a_wrong_value_is_refused_with_its_variable_and_what_is_allowed(
     assert (value in message) == (variable != "SOUNDLINK_API_KEY" and "secret" not in value)
 
 
-def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_variable_is_a_problem_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOUNDLINK_MAX_ATTEMPTS", "many")
-    monkeypatch.setenv("SOUNDLINK_AUTH_STYLE", "basic")
+    monkeypatch.setenv("SOUNDLINK_API_KEY", "pk_secret")
+    monkeypatch.setenv("soundlink_auth_style", "basic")
 
     with pytest.raises(SettingsError) as refused:
         load_settings()
 
-    assert len(str(refused.value).splitlines()) == 2
+    problems = {problem.variable: problem for problem in refused.value.problems}
+    assert {variable: problem.found for variable, problem in problems.items()} == {
+        "SOUNDLINK_MAX_ATTEMPTS": "'many'",
+        "SOUNDLINK_API_KEY": None,
+        "SOUNDLINK_AUTH_STYLE": "'basic'",
+    }
+    assert all(problem.problem and problem.allowed for problem in problems.values())
+    assert len(str(refused.value).splitlines()) == 3
+    assert "pk_secret" not in str(refused.value)
 
 
 def test_a_missing_key_says_where_to_get_one() -> None:
@@ -151,8 +162,37 @@ def test_the_key_is_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> Non
     assert KEY not in settings.model_dump_json()
 
 
-def test_a_misspelt_variable_is_named_with_the_one_that_was_meant() -> None:
-    (line,) = unknown_variables({"SOUNDLINK_REFERSH_HOURS": "3", "SOUNDLINK_API_KEY": KEY})
+VARIABLES = sorted(map(variable_of, Settings.model_fields))
 
-    assert line.startswith("SOUNDLINK_REFERSH_HOURS")
-    assert "did you mean SOUNDLINK_REFRESH_HOURS?" in line
+
+@given(st.sampled_from(VARIABLES), st.data())
+def test_any_letter_left_out_doubled_or_swapped_is_noticed_with_the_variable_that_was_meant(
+    variable: str, data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(0, len(variable) - 2))
+    misspelt = data.draw(
+        st.sampled_from(
+            [
+                variable[:at] + variable[at + 1 :],
+                variable[:at] + variable[at] + variable[at:],
+                variable[:at] + variable[at + 1] + variable[at] + variable[at + 2 :],
+            ]
+        ).filter(lambda name: name not in VARIABLES)
+    )
+
+    (problem,) = unknown_variables({misspelt: "3", "SOUNDLINK_API_KEY": KEY, "HOME": "/root"})
+
+    assert problem.variable == misspelt
+    assert f"did you mean {variable}?" in str(problem)
+
+
+def test_variables_of_other_programs_are_not_taken_for_settings() -> None:
+    others = {"PATH", "LANG", "DAGSTER_HOME", "HTTPS_PROXY", "API_KEY", "WAREHOUSE", "BASE_URL"}
+
+    assert unknown_variables(dict.fromkeys(others, "x")) == []
+
+
+def test_a_variable_of_our_prefix_that_resembles_no_setting_is_named_all_the_same() -> None:
+    (problem,) = unknown_variables({"SOUNDLINK_QQQ": "x"})
+
+    assert str(problem) == "SOUNDLINK_QQQ is set: no setting has that name"

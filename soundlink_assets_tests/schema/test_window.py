@@ -1,6 +1,7 @@
 """Windows: splitting loses no day, doubles none, and stays within the provider's cap."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from soundlink_assets.schema.window import (
     MAX_WINDOW_DAYS,
     Window,
-    final_at_latest,
+    consecutive,
     final_at,
+    final_at_latest,
 )
 
 windows = st.builds(
@@ -54,3 +56,14 @@ def test_a_reversed_window_is_refused() -> None:
 def test_a_day_settles_eight_days_later_and_whatever_the_batch_two_days_after() -> None:
     assert final_at(date(2026, 4, 1)) == datetime(2026, 4, 9, tzinfo=UTC)
     assert final_at_latest(date(2026, 4, 1)) == datetime(2026, 4, 11, tzinfo=UTC)
+
+
+@given(st.sets(st.dates(date(2025, 1, 1), date(2026, 1, 1)), max_size=200))
+def test_consecutive_days_are_those_days_in_windows_that_neither_touch_nor_exceed_a_request(
+    days: set[date],
+) -> None:
+    windows = list(consecutive(days))
+
+    assert [day for window in windows for day in window.dates()] == sorted(days)
+    for window, following in pairwise(windows):
+        assert window.days == 90 or following.first > window.last + timedelta(days=1)

@@ -1,8 +1,8 @@
 """Which days are to be fetched now, and why: the rules of the sensor as a pure function.
 
 What Dagster remembers comes in as a `History`, the time as `now`; what is to be requested comes out
-as a `Decision`. No Dagster, no clock, no I/O. Reading the history is `records`, requesting the runs
-is `sensor` and `schedule`.
+as a `Decision`. No Dagster, no clock, no I/O. Reading the history is `run_history`, requesting the
+runs is `automation`.
 """
 
 import math
@@ -10,23 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from itertools import groupby, islice
+from itertools import islice
 
-from soundlink_assets.schema.window import (
-    MAX_WINDOW_DAYS,
-    Window,
-    final_at_latest,
-    final_at,
-)
+from soundlink_assets.schema.window import Window, consecutive, final_at, final_at_latest
 
 LATE_RETRY = timedelta(days=1)
-"""A day that could not be settled two days after its window closed is tried once in this time."""
+"""A day that is still open two days after its revision window closed is tried once in this time."""
 
 PAUSES_AFTER_FAILURES = (timedelta(0), timedelta(minutes=10), timedelta(hours=1))
 """How long a day rests after the first, second and third failed run within a refresh interval."""
 
 LONGEST_WAIT_OF_MISSING = timedelta(hours=3)
-"""A day that was never fetched waits no longer than this to go in one run with others."""
+"""A day that was never fetched waits no longer than this to be coalesced with others."""
 
 FORECASTS = 24
 """How many future moments are looked at to say when the next run comes."""
@@ -36,12 +31,12 @@ class Reason(StrEnum):
     """Why a day is fetched, oldest days first."""
 
     CATCH_UP = "catch_up"
-    SETTLE = "settle"
+    FINALIZE = "finalize"
     REFRESH = "refresh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rhythm:
+class RefreshPolicy:
     """What the settings say about when to fetch."""
 
     start_date: date
@@ -54,11 +49,11 @@ class Fetch:
     """The latest materialisation of one day of one export."""
 
     fetched_at: datetime
-    is_settled: bool
+    is_final: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Selection:
     """What a run fetches: some exports, by name, for a window of days."""
 
     exports: frozenset[str]
@@ -73,7 +68,7 @@ class Scope:
 class Failure:
     """A run that ended without success, and when (UTC)."""
 
-    scope: Scope
+    selection: Selection
     ended_at: datetime
 
 
@@ -81,14 +76,14 @@ class Failure:
 class History:
     """What is known of every export.
 
-    `fetches` holds the latest fetch by export and day, at least for the days of `horizon`;
-    `first_days` the first day that was ever materialised. `under_way` are the scopes of runs that
-    are queued or running, `failures` those of runs that failed within the last refresh interval.
+    `fetches` holds the latest fetch by export and day, at least for the days of `look_back`;
+    `first_days` the first day that was ever materialised. `under_way` is what the queued and
+    running runs fetch, `failures` the runs that failed within the last refresh interval.
     """
 
     fetches: Mapping[str, Mapping[date, Fetch]]
     first_days: Mapping[str, date] = field(default_factory=dict)
-    under_way: Sequence[Scope] = ()
+    under_way: Sequence[Selection] = ()
     failures: Sequence[Failure] = ()
 
 
@@ -107,7 +102,7 @@ class Due:
 class PlannedRun:
     """One run to request: consecutive days, at most 90, and every reason that one of them has."""
 
-    scope: Scope
+    selection: Selection
     reasons: tuple[Reason, ...]
 
 
@@ -120,91 +115,95 @@ class Decision:
 
 
 def decide(
-    now: datetime, rhythm: Rhythm, history: History, leave_out: date | None = None
+    now: datetime, policy: RefreshPolicy, history: History, leave_out: date | None = None
 ) -> Decision:
     """What to request at `now` (UTC). Asked again with the same history, it answers the same.
 
     `leave_out` is a day that somebody else is about to request.
     """
-    if horizon(now, rhythm) is None:
-        closes_at = _midnight(rhythm.start_date + timedelta(days=1))
-        return Decision((), f"The first day, {rhythm.start_date}, closes at {_minute(closes_at)}.")
-    dues = [due for due in dues_of(now, rhythm, history) if due.day != leave_out]
-    runs = _runs(_ready(now, rhythm, dues))
-    return Decision(runs) if runs else Decision((), _idle_because(now, rhythm, history, dues))
+    if look_back(now, policy) is None:
+        closes_at = _midnight(policy.start_date + timedelta(days=1))
+        return Decision((), f"The first day, {policy.start_date}, closes at {_minute(closes_at)}.")
+    dues = [due for due in dues_of(now, policy, history) if due.day != leave_out]
+    runs = _runs(_ready(now, policy, dues))
+    return Decision(runs) if runs else Decision((), _idle_because(now, policy, history, dues))
 
 
-def due_for_schedule(now: datetime, rhythm: Rhythm, history: History, day: date) -> Scope | str:
-    """What of `day` is to be fetched at `now` without waiting for company; or why nothing is."""
-    if day < rhythm.start_date:
-        return f"The first day is {rhythm.start_date}: nothing before it is fetched."
-    dues = [due for due in dues_of(now, rhythm, history) if due.day == day]
+def due_for_schedule(
+    now: datetime, policy: RefreshPolicy, history: History, day: date
+) -> Selection | str:
+    """What of `day` is to be fetched at `now` without coalescing; or why nothing is."""
+    if day < policy.start_date:
+        return f"The first day is {policy.start_date}: nothing before it is fetched."
+    dues = [due for due in dues_of(now, policy, history) if due.day == day]
     ready = frozenset(due.export for due in dues if due.at <= now)
     if ready:
-        return Scope(ready, Window(day, day))
+        return Selection(ready, Window(day, day))
     if dues:
         again_at = min(due.at for due in dues)
         return f"{day} was fetched, or tried, not long ago; it is due again at {_minute(again_at)}."
     return f"{day} is in a run that is queued or running, or needs no fetching any more."
 
 
-def horizon(now: datetime, rhythm: Rhythm) -> Window | None:
+def look_back(now: datetime, policy: RefreshPolicy) -> Window | None:
     """The closed days that a decision can ask for; None before the first day has closed."""
     today = now.astimezone(UTC).date()
-    reach = timedelta(days=max(rhythm.catch_up_days, days_until_settled(rhythm)))
-    first = max(rhythm.start_date, today - reach)
+    reach = timedelta(days=max(policy.catch_up_days, days_until_final(policy)))
+    first = max(policy.start_date, today - reach)
     return Window(first, today - timedelta(days=1)) if first < today else None
 
 
-def days_until_settled(rhythm: Rhythm) -> int:
-    """How old a day may be when the fetch comes that settles it in any case.
+def days_until_final(policy: RefreshPolicy) -> int:
+    """How old a day may be when the fetch comes that makes it final in any case.
 
     The fetch before may have been a moment too early; then an interval passes, and half of one more
     while the day waits for others.
     """
     day = date.min
-    last_chance = final_at_latest(day) + rhythm.refresh_every * 1.5
+    last_chance = final_at_latest(day) + policy.refresh_every * 1.5
     return math.ceil((last_chance - _midnight(day)) / timedelta(days=1)) - 1
 
 
-def dues_of(now: datetime, rhythm: Rhythm, history: History) -> Iterator[Due]:
-    """When each day of the horizon is to be fetched, per export; without days under way."""
-    days = horizon(now, rhythm)
+def dues_of(now: datetime, policy: RefreshPolicy, history: History) -> Iterator[Due]:
+    """When each day of the look_back is to be fetched, per export; without days under way."""
+    days = look_back(now, policy)
     for export in history.fetches:
         for day in days.dates() if days else ():
-            if any(scope.covers(export, day) for scope in history.under_way):
+            if any(selection.covers(export, day) for selection in history.under_way):
                 continue
-            due = _due(now, rhythm, history, export, day)
+            due = _due(now, policy, history, export, day)
             if due is not None:
-                rested = _rested_at(export, day, history.failures, rhythm.refresh_every)
+                rested = _rested_at(export, day, history.failures, policy.refresh_every)
                 yield replace(due, at=max(due.at, rested)) if rested else due
 
 
-def _due(now: datetime, rhythm: Rhythm, history: History, export: str, day: date) -> Due | None:
+def _due(
+    now: datetime, policy: RefreshPolicy, history: History, export: str, day: date
+) -> Due | None:
     fetch = history.fetches[export].get(day)
     closed_at = _midnight(day + timedelta(days=1))
     if now < final_at(day):
         if fetch is None:
             return Due(export, day, closed_at, Reason.REFRESH, missing=True)
-        return Due(export, day, fetch.fetched_at + rhythm.refresh_every, Reason.REFRESH)
+        return Due(export, day, fetch.fetched_at + policy.refresh_every, Reason.REFRESH)
     if fetch is None:
         was_expected = day > history.first_days.get(export, date.max)
         due = Due(export, day, closed_at, Reason.CATCH_UP, missing=True)
         return due if was_expected else None
-    if fetch.is_settled:
+    if fetch.is_final:
         return None
     was_late = fetch.fetched_at >= final_at_latest(day)
-    pause = max(LATE_RETRY, rhythm.refresh_every) if was_late else rhythm.refresh_every
+    pause = max(LATE_RETRY, policy.refresh_every) if was_late else policy.refresh_every
     on_time = now < final_at_latest(day) + timedelta(days=1)
     at = max(final_at(day), fetch.fetched_at + pause)
-    return Due(export, day, at, Reason.SETTLE if on_time else Reason.CATCH_UP)
+    return Due(export, day, at, Reason.FINALIZE if on_time else Reason.CATCH_UP)
 
 
 def _rested_at(
     export: str, day: date, failures: Sequence[Failure], refresh_every: timedelta
 ) -> datetime | None:
     """The end of the pause after the failed runs of a day; None if none failed."""
-    ends = [failure.ended_at for failure in failures if failure.scope.covers(export, day)]
+    ends = [failure.ended_at for failure in failures if failure.selection.covers(export, day)]
     if not ends:
         return None
     known = len(ends) <= len(PAUSES_AFTER_FAILURES)
@@ -212,21 +211,22 @@ def _rested_at(
     return max(ends) + min(pause, refresh_every)
 
 
-def _ready(now: datetime, rhythm: Rhythm, dues: Sequence[Due]) -> list[Due]:
+def _ready(now: datetime, policy: RefreshPolicy, dues: Sequence[Due]) -> list[Due]:
     """What to request at `now` of what is due.
 
-    A request costs the same for one day as for ninety. So days wait for others that come due soon,
-    and for the day that closes at midnight: half an interval at most, a missing day less. What goes
-    takes along what is due beside it.
+    Coalescing: a request costs the same for one day as for ninety. So days wait for others that
+    come due soon, and for the day that closes at midnight, until their deadline: half an interval,
+    for a missing day less. What is requested takes along what is due beside it.
     """
     ready = [due for due in dues if due.at <= now]
     coming = [_next_midnight(now), *(due.at for due in dues if due.at > now)]
     going: set[tuple[str, date]] = set()
-    for missing, patience in _patience(rhythm).items():
+    for missing in (True, False):
         alike = [due for due in ready if due.missing == missing]
-        company_comes = any(now < moment <= now + patience for moment in coming)
-        has_time = all(now - due.at < patience for due in alike)
-        if not (company_comes and has_time):
+        longest_wait = _longest_wait(policy, missing=missing)
+        others_follow = any(now < moment <= now + longest_wait for moment in coming)
+        has_time = all(now < due.at + longest_wait for due in alike)
+        if not (others_follow and has_time):
             going |= {(due.export, due.day) for due in alike}
     beside = {
         (export, day)
@@ -238,10 +238,10 @@ def _ready(now: datetime, rhythm: Rhythm, dues: Sequence[Due]) -> list[Due]:
     return [due for due in ready if (due.export, due.day) in beside]
 
 
-def _patience(rhythm: Rhythm) -> dict[bool, timedelta]:
-    """How long a day waits for others: if it is missing, and if it is not."""
-    half = rhythm.refresh_every / 2
-    return {True: min(half, LONGEST_WAIT_OF_MISSING), False: half}
+def _longest_wait(policy: RefreshPolicy, *, missing: bool) -> timedelta:
+    """How long a day that is due waits for others; its deadline is that much later."""
+    half = policy.refresh_every / 2
+    return min(half, LONGEST_WAIT_OF_MISSING) if missing else half
 
 
 def _runs(dues: Iterable[Due]) -> tuple[PlannedRun, ...]:
@@ -257,28 +257,22 @@ def _runs(dues: Iterable[Due]) -> tuple[PlannedRun, ...]:
             reasons.setdefault(window, set()).update(reason_of[day] for day in window.dates())
     return tuple(
         PlannedRun(
-            Scope(frozenset(exports[window]), window),
+            Selection(frozenset(exports[window]), window),
             tuple(reason for reason in Reason if reason in reasons[window]),
         )
         for window in sorted(exports, reverse=True)
     )
 
 
-def consecutive(days: Iterable[date]) -> Iterator[Window]:
-    """The days as windows without gaps, oldest first, none longer than one request may ask for."""
-    ordered = sorted(days)
-    for _, run in groupby(enumerate(ordered), lambda pair: pair[1].toordinal() - pair[0]):
-        together = [day for _, day in run]
-        yield from Window(together[0], together[-1]).split(MAX_WINDOW_DAYS)
-
-
-def _idle_because(now: datetime, rhythm: Rhythm, history: History, dues: Sequence[Due]) -> str:
+def _idle_because(
+    now: datetime, policy: RefreshPolicy, history: History, dues: Sequence[Due]
+) -> str:
     waiting = sorted({due.day for due in dues if due.at <= now})
     sentences = [newest_state(now, history)]
     if waiting:
         days = ", ".join(map(str, consecutive(waiting)))
         sentences.append(f"Due, but waiting for days that soon are too, for one run: {days}.")
-    next_at = _next_run_at(now, rhythm, history, dues)
+    next_at = _next_run_at(now, policy, history, dues)
     if next_at is not None and not history.under_way:
         sentences.append(f"The next run comes at {_minute(next_at)}.")
     return " ".join(sentences)
@@ -290,7 +284,7 @@ def newest_state(now: datetime, history: History) -> str:
     under_way = {
         export
         for export in history.fetches
-        if any(scope.covers(export, day) for scope in history.under_way)
+        if any(selection.covers(export, day) for selection in history.under_way)
     }
     if under_way:
         return f"{day}, the newest day, is in a run that is queued or running."
@@ -302,17 +296,16 @@ def newest_state(now: datetime, history: History) -> str:
 
 
 def _next_run_at(
-    now: datetime, rhythm: Rhythm, history: History, dues: Sequence[Due]
+    now: datetime, policy: RefreshPolicy, history: History, dues: Sequence[Due]
 ) -> datetime | None:
     """The first moment at which the same history leads to a run; None if none is foreseen."""
-    patience = _patience(rhythm)
     midnight = _next_midnight(now)
-    moments = {midnight, midnight + patience[True]}
+    moments = {midnight, midnight + _longest_wait(policy, missing=True)}
     for due in dues:
-        moments |= {due.at, due.at + patience[due.missing]}
+        moments |= {due.at, due.at + _longest_wait(policy, missing=due.missing)}
     later = sorted(moment for moment in moments if moment > now)
     for moment in islice(later, FORECASTS):
-        if _ready(moment, rhythm, list(dues_of(moment, rhythm, history))):
+        if _ready(moment, policy, list(dues_of(moment, policy, history))):
             return moment
     return None
 

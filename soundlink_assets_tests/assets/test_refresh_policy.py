@@ -3,37 +3,31 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from soundlink_assets.schema.window import (
-    Window,
-    final_at_latest,
-    final_at,
-)
-from soundlink_assets.assets.revision_window import (
+from soundlink_assets.assets.refresh_policy import (
     Decision,
     Failure,
     Fetch,
     History,
     PlannedRun,
     Reason,
-    Rhythm,
-    Scope,
-    consecutive,
-    days_until_settled,
+    RefreshPolicy,
+    Selection,
+    days_until_final,
     decide,
     due_for_schedule,
     dues_of,
-    horizon,
+    look_back,
 )
+from soundlink_assets.schema.window import Window, final_at, final_at_latest
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-RHYTHM = Rhythm(start_date=date(2026, 1, 1), refresh_every=6 * HOUR, catch_up_days=35)
+POLICY = RefreshPolicy(start_date=date(2026, 1, 1), refresh_every=6 * HOUR, catch_up_days=35)
 BOTH = frozenset({"country", "engagement"})
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -51,37 +45,39 @@ def history(fetches: dict[date, Fetch], **others: object) -> History:
 
 
 def up_to_date(now: datetime = NOW, age: timedelta = HOUR, days: int = 40) -> dict[date, Fetch]:
-    """Every day fetched `age` ago, those settled whose window has closed."""
+    """Every day fetched `age` ago, those final whose window has closed."""
     today = now.date()
     fetched_at = now - age
     return {
-        day: Fetch(fetched_at, is_settled=fetched_at >= final_at(day))
+        day: Fetch(fetched_at, is_final=fetched_at >= final_at(day))
         for day in (today - timedelta(days=n) for n in range(1, days + 1))
     }
 
 
 def requested(decision: Decision) -> list[tuple[str, str, str]]:
     return [
-        (str(run.scope.window.first), str(run.scope.window.last), "+".join(run.reasons))
+        (str(run.selection.window.first), str(run.selection.window.last), "+".join(run.reasons))
         for run in decision.runs
     ]
 
 
 def test_an_empty_instance_requests_the_last_seven_days_and_nothing_older() -> None:
-    decision = decide(NOW, RHYTHM, history({}))
+    decision = decide(NOW, POLICY, history({}))
 
-    assert decision.runs == (PlannedRun(Scope(BOTH, Window(ago(7), ago(1))), (Reason.REFRESH,)),)
+    assert decision.runs == (
+        PlannedRun(Selection(BOTH, Window(ago(7), ago(1))), (Reason.REFRESH,)),
+    )
 
 
 def test_on_the_first_day_of_the_platform_only_that_day_is_requested() -> None:
-    rhythm = replace(RHYTHM, start_date=ago(1))
+    policy = replace(POLICY, start_date=ago(1))
 
-    assert requested(decide(NOW, rhythm, history({}))) == [("2026-05-19", "2026-05-19", "refresh")]
+    assert requested(decide(NOW, policy, history({}))) == [("2026-05-19", "2026-05-19", "refresh")]
 
 
 def test_before_the_first_day_has_closed_nothing_is_requested_and_the_reason_says_when() -> None:
     for start in (TODAY, TODAY + 10 * DAY):
-        decision = decide(NOW, replace(RHYTHM, start_date=start), history({}))
+        decision = decide(NOW, replace(POLICY, start_date=start), history({}))
 
         assert decision.runs == ()
         assert f"{start + DAY} 00:00 UTC" in decision.idle_because
@@ -90,67 +86,67 @@ def test_before_the_first_day_has_closed_nothing_is_requested_and_the_reason_say
 def test_the_last_seven_days_are_refreshed_when_the_interval_has_passed_and_not_before() -> None:
     fetches = up_to_date(age=timedelta(0))
 
-    almost = decide(NOW + 6 * HOUR - timedelta(seconds=1), RHYTHM, history(fetches))
-    due = decide(NOW + 6 * HOUR, RHYTHM, history(fetches))
+    almost = decide(NOW + 6 * HOUR - timedelta(seconds=1), POLICY, history(fetches))
+    due = decide(NOW + 6 * HOUR, POLICY, history(fetches))
 
     assert almost.runs == ()
     assert requested(due) == [("2026-05-13", "2026-05-19", "refresh")]
 
 
 def test_a_day_that_was_fetched_within_the_interval_is_left_out() -> None:
-    fetches = up_to_date(age=7 * HOUR) | {ago(3): Fetch(NOW - HOUR, is_settled=False)}
+    fetches = up_to_date(age=7 * HOUR) | {ago(3): Fetch(NOW - HOUR, is_final=False)}
 
-    assert requested(decide(NOW, RHYTHM, history(fetches))) == [
+    assert requested(decide(NOW, POLICY, history(fetches))) == [
         ("2026-05-18", "2026-05-19", "refresh"),
         ("2026-05-13", "2026-05-16", "refresh"),
     ]
 
 
-def test_a_day_is_refreshed_until_the_last_second_before_it_settles() -> None:
+def test_a_day_is_refreshed_until_the_last_second_before_it_is_final() -> None:
     day = ago(7)
     moment = final_at(day) - timedelta(seconds=1)
     fetches = up_to_date(age=DAY)
 
-    reasons = {due.day: due.reason for due in dues_of(moment, RHYTHM, history(fetches))}
+    reasons = {due.day: due.reason for due in dues_of(moment, POLICY, history(fetches))}
 
     assert reasons[day] == Reason.REFRESH
 
 
-def test_the_day_whose_window_has_just_closed_is_settled_together_with_the_refresh() -> None:
+def test_the_day_whose_window_has_just_closed_is_final_together_with_the_refresh() -> None:
     now = final_at(ago(8)) + 2 * HOUR
     fetches = up_to_date(now, age=7 * HOUR)
 
-    assert requested(decide(now, RHYTHM, history(fetches))) == [
-        ("2026-05-12", "2026-05-19", "settle+refresh")
+    assert requested(decide(now, POLICY, history(fetches))) == [
+        ("2026-05-12", "2026-05-19", "finalize+refresh")
     ]
 
 
-def test_a_settled_day_is_never_requested_again() -> None:
+def test_a_final_day_is_never_requested_again() -> None:
     fetches = up_to_date(age=7 * HOUR)
 
-    assert {due.day for due in dues_of(NOW + DAY, RHYTHM, history(fetches))}.isdisjoint(
-        {day for day, fetch in fetches.items() if fetch.is_settled}
+    assert {due.day for due in dues_of(NOW + DAY, POLICY, history(fetches))}.isdisjoint(
+        {day for day, fetch in fetches.items() if fetch.is_final}
     )
 
 
 def test_a_day_fetched_after_its_window_but_exported_before_is_tried_again_each_interval() -> None:
     day = ago(8)
-    fetches = up_to_date() | {day: Fetch(NOW - 6 * HOUR, is_settled=False)}
+    fetches = up_to_date() | {day: Fetch(NOW - 6 * HOUR, is_final=False)}
 
-    assert requested(decide(NOW, RHYTHM, history(fetches))) == [
-        ("2026-05-12", "2026-05-12", "settle")
+    assert requested(decide(NOW, POLICY, history(fetches))) == [
+        ("2026-05-12", "2026-05-12", "finalize")
     ]
-    fetches[day] = Fetch(NOW - 3 * HOUR, is_settled=False)
-    assert decide(NOW, RHYTHM, history(fetches)).runs == ()
+    fetches[day] = Fetch(NOW - 3 * HOUR, is_final=False)
+    assert decide(NOW, POLICY, history(fetches)).runs == ()
 
 
 def test_a_day_that_stays_open_two_days_after_its_window_is_tried_once_a_day() -> None:
     day = ago(12)
     tried = final_at_latest(day) + HOUR
-    fetches = {day: Fetch(tried, is_settled=False), day - DAY: Fetch(tried, is_settled=True)}
+    fetches = {day: Fetch(tried, is_final=False), day - DAY: Fetch(tried, is_final=True)}
 
     (due,) = {
-        (due.at, due.reason) for due in dues_of(NOW, RHYTHM, history(fetches)) if due.day == day
+        (due.at, due.reason) for due in dues_of(NOW, POLICY, history(fetches)) if due.day == day
     }
 
     assert due == (tried + DAY, Reason.CATCH_UP)
@@ -160,61 +156,61 @@ def test_days_left_open_or_missing_by_an_outage_are_caught_up_in_one_run_with_th
     outage_began = datetime(2026, 5, 6, 9, 0, tzinfo=UTC)
     fetches = up_to_date(outage_began, age=timedelta(0))
 
-    assert requested(decide(NOW, RHYTHM, history(fetches))) == [
+    assert requested(decide(NOW, POLICY, history(fetches))) == [
         ("2026-04-29", "2026-05-19", "catch_up+refresh")
     ]
 
 
 def test_catching_up_stays_within_the_days_that_are_set() -> None:
-    rhythm = replace(RHYTHM, catch_up_days=10)
-    fetches = {date(2026, 2, 1): Fetch(datetime(2026, 2, 2, tzinfo=UTC), is_settled=False)}
+    policy = replace(POLICY, catch_up_days=10)
+    fetches = {date(2026, 2, 1): Fetch(datetime(2026, 2, 2, tzinfo=UTC), is_final=False)}
 
-    assert requested(decide(NOW, rhythm, history(fetches))) == [
+    assert requested(decide(NOW, policy, history(fetches))) == [
         ("2026-05-10", "2026-05-19", "catch_up+refresh")
     ]
 
 
 @pytest.mark.parametrize("hours", [6, 24, 48, 168])
-def test_every_day_settles_however_little_is_caught_up_and_however_seldom(hours: int) -> None:
-    """The provider's batches lag so far that only the moment from D+10 on settles a day."""
-    rhythm = Rhythm(start_date=ago(60), refresh_every=hours * HOUR, catch_up_days=8)
+def test_every_day_becomes_final_however_little_is_caught_up_and_however_seldom(hours: int) -> None:
+    """The provider's batches lag so far that only a fetch from D+10 on makes a day final."""
+    policy = RefreshPolicy(start_date=ago(60), refresh_every=hours * HOUR, catch_up_days=8)
     fetches: dict[str, dict[date, Fetch]] = {export: {} for export in BOTH}
     for steps in range(0, 60 * 24, 3):
         now = NOW - 60 * DAY + steps * HOUR
         first_days = {export: min(days) for export, days in fetches.items() if days}
         for export, day in days_of(
-            decide(now, rhythm, History(fetches=fetches, first_days=first_days))
+            decide(now, policy, History(fetches=fetches, first_days=first_days))
         ):
-            fetches[export][day] = Fetch(now, is_settled=now >= final_at_latest(day))
+            fetches[export][day] = Fetch(now, is_final=now >= final_at_latest(day))
 
     long_ago = [day for day in fetches["country"] if day < ago(30)]
     assert len(long_ago) > 20
-    assert all(fetches[export][day].is_settled for export in BOTH for day in long_ago)
+    assert all(fetches[export][day].is_final for export in BOTH for day in long_ago)
 
 
 def test_catching_up_never_reaches_before_the_first_materialised_day() -> None:
     first = ago(12)
-    fetches = {first: Fetch(NOW - 30 * DAY, is_settled=True)}
+    fetches = {first: Fetch(NOW - 30 * DAY, is_final=True)}
 
-    (run,) = decide(NOW, RHYTHM, history(fetches)).runs
+    (run,) = decide(NOW, POLICY, history(fetches)).runs
 
-    assert run.scope.window == Window(first + DAY, ago(1))
+    assert run.selection.window == Window(first + DAY, ago(1))
 
 
 def test_a_long_catch_up_goes_in_runs_of_at_most_ninety_days() -> None:
-    rhythm = Rhythm(start_date=date(2024, 1, 1), refresh_every=6 * HOUR, catch_up_days=400)
+    policy = RefreshPolicy(start_date=date(2024, 1, 1), refresh_every=6 * HOUR, catch_up_days=400)
     first = ago(400)
-    runs = decide(NOW, rhythm, history({first: Fetch(NOW - 300 * DAY, is_settled=False)})).runs
+    runs = decide(NOW, policy, history({first: Fetch(NOW - 300 * DAY, is_final=False)})).runs
 
-    assert sum(run.scope.window.days for run in runs) == 400
-    assert max(run.scope.window.days for run in runs) == 90
+    assert sum(run.selection.window.days for run in runs) == 400
+    assert max(run.selection.window.days for run in runs) == 90
     assert len(runs) == 5
 
 
 def test_days_of_queued_and_running_runs_are_left_out() -> None:
-    under_way = Scope(BOTH, Window(ago(5), ago(3)))
+    under_way = Selection(BOTH, Window(ago(5), ago(3)))
 
-    decision = decide(NOW, RHYTHM, history({}, under_way=(under_way,)))
+    decision = decide(NOW, POLICY, history({}, under_way=(under_way,)))
 
     assert requested(decision) == [
         ("2026-05-18", "2026-05-19", "refresh"),
@@ -223,37 +219,37 @@ def test_days_of_queued_and_running_runs_are_left_out() -> None:
 
 
 def test_an_export_that_is_under_way_leaves_the_other_to_be_requested_alone() -> None:
-    under_way = Scope(frozenset({"country"}), Window(ago(7), ago(1)))
+    under_way = Selection(frozenset({"country"}), Window(ago(7), ago(1)))
 
-    (run,) = decide(NOW, RHYTHM, history({}, under_way=(under_way,))).runs
+    (run,) = decide(NOW, POLICY, history({}, under_way=(under_way,))).runs
 
-    assert run.scope == Scope(frozenset({"engagement"}), Window(ago(7), ago(1)))
+    assert run.selection == Selection(frozenset({"engagement"}), Window(ago(7), ago(1)))
 
 
 def test_exports_that_are_due_for_different_days_get_one_window_each() -> None:
-    fresh = {ago(n): Fetch(NOW - HOUR, is_settled=False) for n in (1, 2)}
+    fresh = {ago(n): Fetch(NOW - HOUR, is_final=False) for n in (1, 2)}
     fetches = {"country": {}, "engagement": fresh}
 
-    scopes = {run.scope for run in decide(NOW, RHYTHM, History(fetches=fetches)).runs}
+    selections = {run.selection for run in decide(NOW, POLICY, History(fetches=fetches)).runs}
 
-    assert scopes == {
-        Scope(frozenset({"country"}), Window(ago(7), ago(1))),
-        Scope(frozenset({"engagement"}), Window(ago(7), ago(3))),
+    assert selections == {
+        Selection(frozenset({"country"}), Window(ago(7), ago(1))),
+        Selection(frozenset({"engagement"}), Window(ago(7), ago(3))),
     }
 
 
 def test_the_same_question_gets_the_same_answer() -> None:
     asked = history(up_to_date(age=7 * HOUR))
 
-    assert decide(NOW, RHYTHM, asked) == decide(NOW, RHYTHM, asked)
+    assert decide(NOW, POLICY, asked) == decide(NOW, POLICY, asked)
 
 
 def test_a_failed_run_is_tried_again_at_once_then_after_growing_pauses() -> None:
-    scope = Scope(BOTH, Window(ago(7), ago(1)))
+    selection = Selection(BOTH, Window(ago(7), ago(1)))
 
     def after(*minutes: int) -> Decision:
-        failures = tuple(Failure(scope, NOW - timedelta(minutes=m)) for m in minutes)
-        return decide(NOW, RHYTHM, history({}, failures=failures))
+        failures = tuple(Failure(selection, NOW - timedelta(minutes=m)) for m in minutes)
+        return decide(NOW, POLICY, history({}, failures=failures))
 
     assert after(0).runs
     assert not after(9, 10).runs
@@ -264,9 +260,9 @@ def test_a_failed_run_is_tried_again_at_once_then_after_growing_pauses() -> None
 
 
 def test_a_failed_run_says_nothing_of_other_days() -> None:
-    failures = (Failure(Scope(BOTH, Window(ago(7), ago(6))), NOW),) * 2  # due in ten minutes
+    failures = (Failure(Selection(BOTH, Window(ago(7), ago(6))), NOW),) * 2  # due in ten minutes
 
-    assert requested(decide(NOW, RHYTHM, history({}, failures=failures))) == [
+    assert requested(decide(NOW, POLICY, history({}, failures=failures))) == [
         ("2026-05-15", "2026-05-19", "refresh")
     ]
 
@@ -276,7 +272,7 @@ def test_at_midnight_the_new_day_waits_for_the_others_that_come_due_soon() -> No
     fetches = up_to_date(midnight, age=4 * HOUR)
     del fetches[ago(1)]
 
-    decision = decide(midnight, RHYTHM, history(fetches))
+    decision = decide(midnight, POLICY, history(fetches))
 
     assert decision.runs == ()
     assert decision.idle_because == (
@@ -284,19 +280,19 @@ def test_at_midnight_the_new_day_waits_for_the_others_that_come_due_soon() -> No
         "Due, but waiting for days that soon are too, for one run: 2026-05-19. "
         "The next run comes at 2026-05-20 02:00 UTC."
     )
-    assert requested(decide(midnight + 2 * HOUR, RHYTHM, history(fetches))) == [
-        ("2026-05-12", "2026-05-19", "settle+refresh")
+    assert requested(decide(midnight + 2 * HOUR, POLICY, history(fetches))) == [
+        ("2026-05-12", "2026-05-19", "finalize+refresh")
     ]
 
 
 def test_shortly_before_midnight_a_refresh_waits_for_the_day_that_is_about_to_close() -> None:
     midnight = datetime(2026, 5, 20, tzinfo=UTC)
     before = midnight - 2 * HOUR
-    fetches = {ago(n): Fetch(before - 6 * HOUR, is_settled=n > 8) for n in range(2, 12)}
+    fetches = {ago(n): Fetch(before - 6 * HOUR, is_final=n > 8) for n in range(2, 12)}
 
-    assert decide(before, RHYTHM, history(fetches)).runs == ()
-    assert requested(decide(midnight, RHYTHM, history(fetches))) == [
-        ("2026-05-12", "2026-05-19", "settle+refresh")
+    assert decide(before, POLICY, history(fetches)).runs == ()
+    assert requested(decide(midnight, POLICY, history(fetches))) == [
+        ("2026-05-12", "2026-05-19", "finalize+refresh")
     ]
 
 
@@ -305,42 +301,42 @@ def test_at_midnight_the_new_day_goes_alone_if_the_others_are_fresh() -> None:
     fetches = up_to_date(midnight, age=2 * HOUR)
     del fetches[ago(1)]
 
-    assert requested(decide(midnight, RHYTHM, history(fetches))) == [
+    assert requested(decide(midnight, POLICY, history(fetches))) == [
         ("2026-05-19", "2026-05-19", "refresh")
     ]
 
 
-def test_a_missing_day_waits_for_company_no_longer_than_three_hours() -> None:
-    rhythm = replace(RHYTHM, refresh_every=24 * HOUR)
+def test_a_missing_day_waits_for_others_no_longer_than_three_hours() -> None:
+    policy = replace(POLICY, refresh_every=24 * HOUR)
     three = datetime(2026, 5, 20, 3, tzinfo=UTC)
-    due_half_past_two = Fetch(three - 24.5 * HOUR, is_settled=False)
-    due_at_five = Fetch(three - 22 * HOUR, is_settled=False)
+    due_half_past_two = Fetch(three - 24.5 * HOUR, is_final=False)
+    due_at_five = Fetch(three - 22 * HOUR, is_final=False)
     fetches = {ago(n): due_half_past_two if n < 5 else due_at_five for n in range(2, 8)}
 
-    before = decide(three - timedelta(seconds=1), rhythm, history(fetches))
+    before = decide(three - timedelta(seconds=1), policy, history(fetches))
 
     assert before.runs == ()
-    assert requested(decide(three, rhythm, history(fetches))) == [
+    assert requested(decide(three, policy, history(fetches))) == [
         ("2026-05-16", "2026-05-19", "refresh")
     ]
 
 
-def test_a_day_that_was_fetched_waits_for_company_no_longer_than_half_an_interval() -> None:
+def test_a_day_that_was_fetched_waits_for_others_no_longer_than_half_an_interval() -> None:
     def asked(overdue: timedelta) -> list[tuple[str, str, str]]:
-        fetches = {ago(n): Fetch(NOW - 6 * HOUR - overdue, is_settled=False) for n in range(3, 8)}
-        fetches |= {ago(n): Fetch(NOW - 5 * HOUR, is_settled=False) for n in range(1, 3)}
-        return requested(decide(NOW, RHYTHM, history(fetches)))
+        fetches = {ago(n): Fetch(NOW - 6 * HOUR - overdue, is_final=False) for n in range(3, 8)}
+        fetches |= {ago(n): Fetch(NOW - 5 * HOUR, is_final=False) for n in range(1, 3)}
+        return requested(decide(NOW, POLICY, history(fetches)))
 
     assert asked(2 * HOUR) == []
     assert asked(3 * HOUR) == [("2026-05-13", "2026-05-17", "refresh")]
 
 
 def test_what_is_due_beside_a_missing_day_goes_along_at_once() -> None:
-    rhythm = replace(RHYTHM, refresh_every=20 * HOUR)
-    fetches = {ago(n): Fetch(NOW - 21 * HOUR, is_settled=False) for n in (1, 2, 4, 5, 7)}
-    fetches[ago(6)] = Fetch(NOW - 15 * HOUR, is_settled=False)
+    policy = replace(POLICY, refresh_every=20 * HOUR)
+    fetches = {ago(n): Fetch(NOW - 21 * HOUR, is_final=False) for n in (1, 2, 4, 5, 7)}
+    fetches[ago(6)] = Fetch(NOW - 15 * HOUR, is_final=False)
 
-    assert requested(decide(NOW, rhythm, history(fetches))) == [
+    assert requested(decide(NOW, policy, history(fetches))) == [
         ("2026-05-15", "2026-05-19", "refresh")
     ]
 
@@ -362,15 +358,15 @@ def test_what_is_due_beside_a_missing_day_goes_along_at_once() -> None:
 def test_the_last_seven_days_at_midnight_and_at_the_ends_of_months_and_years(
     now: datetime, first: date, last: date
 ) -> None:
-    rhythm = replace(RHYTHM, start_date=date(2025, 1, 1))
+    policy = replace(POLICY, start_date=date(2025, 1, 1))
 
-    (run,) = decide(now, rhythm, history({})).runs
+    (run,) = decide(now, policy, history({})).runs
 
-    assert run.scope.window == Window(first, last)
+    assert run.selection.window == Window(first, last)
 
 
 def test_when_nothing_is_due_the_reason_names_the_newest_state_and_the_next_run() -> None:
-    decision = decide(NOW, RHYTHM, history(up_to_date(age=HOUR)))
+    decision = decide(NOW, POLICY, history(up_to_date(age=HOUR)))
 
     assert decision == Decision(
         (),
@@ -380,9 +376,9 @@ def test_when_nothing_is_due_the_reason_names_the_newest_state_and_the_next_run(
 
 
 def test_the_reason_tells_of_a_run_that_is_under_way() -> None:
-    under_way = Scope(BOTH, Window(ago(40), ago(1)))
+    under_way = Selection(BOTH, Window(ago(40), ago(1)))
 
-    decision = decide(NOW, RHYTHM, history({}, under_way=(under_way,)))
+    decision = decide(NOW, POLICY, history({}, under_way=(under_way,)))
 
     assert decision.idle_because.startswith(
         "2026-05-19, the newest day, is in a run that is queued or running."
@@ -390,19 +386,19 @@ def test_the_reason_tells_of_a_run_that_is_under_way() -> None:
 
 
 def test_a_day_that_the_schedule_is_about_to_request_is_left_to_it() -> None:
-    decision = decide(NOW, RHYTHM, history({}), leave_out=ago(1))
+    decision = decide(NOW, POLICY, history({}), leave_out=ago(1))
 
     assert requested(decision) == [("2026-05-13", "2026-05-18", "refresh")]
 
 
 def test_the_schedule_requests_yesterday_unless_it_was_fetched_or_is_under_way() -> None:
-    missing = due_for_schedule(NOW, RHYTHM, history({}), ago(1))
-    fetched = due_for_schedule(NOW, RHYTHM, history(up_to_date(age=HOUR)), ago(1))
+    missing = due_for_schedule(NOW, POLICY, history({}), ago(1))
+    fetched = due_for_schedule(NOW, POLICY, history(up_to_date(age=HOUR)), ago(1))
     under_way = due_for_schedule(
-        NOW, RHYTHM, history({}, under_way=(Scope(BOTH, Window(ago(1), ago(1))),)), ago(1)
+        NOW, POLICY, history({}, under_way=(Selection(BOTH, Window(ago(1), ago(1))),)), ago(1)
     )
 
-    assert missing == Scope(BOTH, Window(ago(1), ago(1)))
+    assert missing == Selection(BOTH, Window(ago(1), ago(1)))
     assert isinstance(fetched, str)
     assert "2026-05-20 17:00 UTC" in fetched
     assert isinstance(under_way, str)
@@ -412,8 +408,8 @@ patient = settings(max_examples=150, deadline=None, suppress_health_check=[Healt
 """A busy machine decides nothing."""
 
 moments = st.datetimes(datetime(2026, 1, 2), datetime(2027, 6, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants bounds without a zone
-rhythms = st.builds(
-    Rhythm,
+policies = st.builds(
+    RefreshPolicy,
     start_date=st.dates(date(2025, 11, 1), date(2027, 7, 1)),
     refresh_every=st.sampled_from([1, 2, 6, 7, 24, 100]).map(lambda hours: hours * HOUR),
     catch_up_days=st.integers(8, 120),
@@ -421,9 +417,9 @@ rhythms = st.builds(
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> tuple[datetime, Rhythm, History]:
-    """A moment, a rhythm, and any history that lies before that moment."""
-    now, rhythm = draw(moments), draw(rhythms)
+def situations(draw: st.DrawFn) -> tuple[datetime, RefreshPolicy, History]:
+    """A moment, a policy, and any history that lies before that moment."""
+    now, policy = draw(moments), draw(policies)
     fetches: dict[str, dict[date, Fetch]] = {}
     for export in sorted(BOTH):
         ages = draw(
@@ -435,49 +431,49 @@ def situations(draw: st.DrawFn) -> tuple[datetime, Rhythm, History]:
         for days, (hours, delivered) in ages.items():
             day = now.date() - timedelta(days=days)
             fetched_at = now - hours * HOUR
-            settled = delivered and fetched_at >= final_at(day)
-            fetches[export][day] = Fetch(fetched_at, is_settled=settled)
+            final = delivered and fetched_at >= final_at(day)
+            fetches[export][day] = Fetch(fetched_at, is_final=final)
     spans = st.tuples(
         st.integers(1, 40), st.integers(0, 20), st.sets(st.sampled_from(sorted(BOTH)))
     )
     under_way = [
-        Scope(frozenset(exports), Window(first, first + timedelta(days=length)))
+        Selection(frozenset(exports), Window(first, first + timedelta(days=length)))
         for age, length, exports in draw(st.lists(spans, max_size=3))
         for first in [now.date() - timedelta(days=age)]
     ]
     first_days = {export: min(days) for export, days in fetches.items() if days}
-    return now, rhythm, History(fetches=fetches, first_days=first_days, under_way=under_way)
+    return now, policy, History(fetches=fetches, first_days=first_days, under_way=under_way)
 
 
 def days_of(decision: Decision) -> Iterable[tuple[str, date]]:
     for run in decision.runs:
-        for export in run.scope.exports:
-            for day in run.scope.window.dates():
+        for export in run.selection.exports:
+            for day in run.selection.window.dates():
                 yield export, day
 
 
 @patient
 @given(situations())
-def test_a_decision_keeps_every_rule(situation: tuple[datetime, Rhythm, History]) -> None:
-    now, rhythm, past = situation
+def test_a_decision_keeps_every_rule(situation: tuple[datetime, RefreshPolicy, History]) -> None:
+    now, policy, past = situation
 
-    decision = decide(now, rhythm, past)
+    decision = decide(now, policy, past)
 
     asked = list(days_of(decision))
     assert len(asked) == len(set(asked)), "no day of an export in two runs"
     assert bool(decision.runs) != bool(decision.idle_because)
     for run in decision.runs:
-        assert run.scope.window.days <= 90
+        assert run.selection.window.days <= 90
         assert run.reasons
     for export, day in asked:
         fetch = past.fetches[export].get(day)
-        assert rhythm.start_date <= day < now.date()
-        reach = max(rhythm.catch_up_days, days_until_settled(rhythm))
+        assert policy.start_date <= day < now.date()
+        reach = max(policy.catch_up_days, days_until_final(policy))
         assert day >= now.date() - timedelta(days=reach)
-        assert not any(scope.covers(export, day) for scope in past.under_way)
+        assert not any(selection.covers(export, day) for selection in past.under_way)
         if fetch is not None:
-            assert not fetch.is_settled
-            assert now - fetch.fetched_at >= rhythm.refresh_every
+            assert not fetch.is_final
+            assert now - fetch.fetched_at >= policy.refresh_every
         elif now >= final_at(day):
             assert day > past.first_days[export]
 
@@ -485,15 +481,15 @@ def test_a_decision_keeps_every_rule(situation: tuple[datetime, Rhythm, History]
 @patient
 @given(situations())
 def test_after_the_requested_days_were_fetched_a_repeated_tick_requests_nothing(
-    situation: tuple[datetime, Rhythm, History],
+    situation: tuple[datetime, RefreshPolicy, History],
 ) -> None:
-    now, rhythm, past = situation
-    first = decide(now, rhythm, past)
+    now, policy, past = situation
+    first = decide(now, policy, past)
     fetches = {export: dict(days) for export, days in past.fetches.items()}
     for export, day in days_of(first):
-        fetches[export][day] = Fetch(now, is_settled=now >= final_at(day))
+        fetches[export][day] = Fetch(now, is_final=now >= final_at(day))
 
-    again = decide(now + timedelta(minutes=1), rhythm, replace(past, fetches=fetches))
+    again = decide(now + timedelta(minutes=1), policy, replace(past, fetches=fetches))
 
     assert not set(days_of(first)) & set(days_of(again))
 
@@ -501,32 +497,20 @@ def test_after_the_requested_days_were_fetched_a_repeated_tick_requests_nothing(
 @patient
 @given(situations())
 def test_whatever_is_due_is_requested_within_half_an_interval(
-    situation: tuple[datetime, Rhythm, History],
+    situation: tuple[datetime, RefreshPolicy, History],
 ) -> None:
-    now, rhythm, past = situation
-    later = now + rhythm.refresh_every / 2
+    now, policy, past = situation
+    later = now + policy.refresh_every / 2
     due = {
         (d.export, d.day)
-        for d in dues_of(now, rhythm, past)
+        for d in dues_of(now, policy, past)
         if d.at <= now and not now < final_at(d.day) <= later
     }
 
-    asked = set(days_of(decide(later, rhythm, past)))
+    asked = set(days_of(decide(later, policy, past)))
 
-    still_in_reach = horizon(later, rhythm)
+    still_in_reach = look_back(later, policy)
     assert (
         still_in_reach is None
         or {(export, day) for export, day in due if day in still_in_reach} <= asked
     )
-
-
-@patient
-@given(st.sets(st.dates(date(2025, 1, 1), date(2026, 1, 1)), max_size=200))
-def test_consecutive_days_are_those_days_in_windows_that_neither_touch_nor_exceed_a_request(
-    days: set[date],
-) -> None:
-    windows = list(consecutive(days))
-
-    assert [day for window in windows for day in window.dates()] == sorted(days)
-    for window, following in pairwise(windows):
-        assert window.days == 90 or following.first > window.last + DAY
