@@ -1,13 +1,62 @@
-"""Frames to and from DuckDB, transactional. Knows tables, not what they mean.
+"""The warehouse: where deliveries and derived tables are stored, whole or not at all.
 
-Belongs here: the one place that opens the warehouse, its lock, the SQL that replaces and reads,
-the IO manager, and what is kept beside a table (its history, its ledger). Does not belong here:
-HTTP, the contract's rules, what a metric is.
+Belongs here: opening a warehouse of any kind, its lock, the SQL that writes and reads, the history
+and the delivery log beside an export table, the IO manager. Does not belong here: HTTP, the rules
+of an export, what a metric is. No other package sees a connection, a path or SQL of a dialect.
 
-Light, for the definitions: `types`, `errors`, `companions`, `io_manager`. The others import DuckDB
-or polars and are imported where they are used:
+The way of a write: `batch` collects deliveries, `file` (or `lake`) opens the warehouse and
+its lock, `writer` replaces campaign-days or days in one transaction, `tables` makes and reads the
+tables. `io_manager` is what Dagster sees of it.
 
-- `connection`: `connect` (lock, file, errors) and `transaction`.
-- `reading`: `read_frame` for any query, `load_table` and `load_cells` for what is stored.
-- `writing`: `replace_cells` for deliveries; `frames`: `replace_days`, `replace_all`.
+Light: DuckDB and polars are imported when a warehouse is used.
 """
+
+from soundlink_assets.warehouse.batch import DeliveryBatch, DerivedDays, StoredDays
+from soundlink_assets.warehouse.errors import (
+    DoubledRowsError,
+    FullDiskError,
+    LockedWarehouseError,
+    MissingTableError,
+    NewerWarehouseError,
+    NotAWarehouseError,
+    OutdatedError,
+    OutOfRangeError,
+    ReadOnlyWarehouseError,
+    RefusedQueryError,
+    SchemaMismatchError,
+    UnsupportedWarehouseError,
+    WarehouseError,
+)
+from soundlink_assets.warehouse.protocol import (
+    WAIT_SECONDS,
+    Reader,
+    Replaced,
+    Warehouse,
+    WarehouseFacts,
+    open_warehouse,
+)
+
+__all__ = [
+    "WAIT_SECONDS",
+    "DeliveryBatch",
+    "DerivedDays",
+    "DoubledRowsError",
+    "FullDiskError",
+    "LockedWarehouseError",
+    "MissingTableError",
+    "NewerWarehouseError",
+    "NotAWarehouseError",
+    "OutOfRangeError",
+    "OutdatedError",
+    "ReadOnlyWarehouseError",
+    "Reader",
+    "RefusedQueryError",
+    "Replaced",
+    "SchemaMismatchError",
+    "StoredDays",
+    "UnsupportedWarehouseError",
+    "Warehouse",
+    "WarehouseError",
+    "WarehouseFacts",
+    "open_warehouse",
+]

@@ -1,4 +1,4 @@
-"""What can be wrong with the warehouse, each with what to do about it. Standard library only."""
+"""What can be wrong with a warehouse; each message says what to do. Standard library only."""
 
 
 class WarehouseError(Exception):
@@ -6,15 +6,15 @@ class WarehouseError(Exception):
 
 
 class UnsupportedWarehouseError(WarehouseError):
-    """`SOUNDLINK_WAREHOUSE` names a kind of warehouse that is not built in yet."""
+    """`SOUNDLINK_WAREHOUSE` names no kind of warehouse that is built in."""
 
 
-class HeldWarehouseError(WarehouseError):
-    """Another process kept the file for longer than the wait allows."""
+class LockedWarehouseError(WarehouseError):
+    """Another process kept the warehouse locked for longer than the wait allows."""
 
 
 class NotAWarehouseError(WarehouseError):
-    """What is there is no DuckDB database, or a damaged one."""
+    """What is there is not a DuckDB database, or a damaged one."""
 
 
 class NewerWarehouseError(WarehouseError):
@@ -33,8 +33,16 @@ class MissingTableError(WarehouseError):
     """A query names a table that nothing has written yet."""
 
 
-class MisfitError(WarehouseError):
+class RefusedQueryError(WarehouseError):
+    """A query is not one statement that only reads."""
+
+
+class SchemaMismatchError(WarehouseError):
     """Columns or types of a frame, of a stored table and of its description disagree."""
+
+
+class OutOfRangeError(WarehouseError):
+    """A number is too large for its column, or for the sum that a query asks for."""
 
 
 class OutdatedError(WarehouseError):

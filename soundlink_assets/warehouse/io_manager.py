@@ -1,33 +1,350 @@
-"""The IO manager as the definitions see it: light until a run uses it."""
+"""The warehouse as Dagster sees it: an IO manager of dagster-duckdb-polars with handlers of ours.
 
-from collections.abc import Sequence
+Each output and each input is one transaction of the `Warehouse`; which days an output replaces
+depends on its type, so the deletion of slices that Dagster calls before a handler does nothing.
+Not light: dagster-duckdb-polars imports DuckDB and polars.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
 
 import dagster as dg
+import polars as pl
+from dagster_duckdb.io_manager import DuckDbClient
+from dagster_duckdb_polars import DuckDBPolarsIOManager, DuckDBPolarsTypeHandler
+from typing_extensions import override
 
 from soundlink_assets.clock import Clock, utc_now
+from soundlink_assets.dagster_internals import DbClient, DbIOManager, DbTypeHandler, TableSlice
+from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.tables import Table
+from soundlink_assets.schema.window import Window
+from soundlink_assets.warehouse.batch import EXPORTED_AT, DeliveryBatch, DerivedDays, StoredDays
+from soundlink_assets.warehouse.errors import OutdatedError
+from soundlink_assets.warehouse.file import FileWarehouse
+from soundlink_assets.warehouse.protocol import Replaced, open_warehouse
+from soundlink_assets.warehouse.tables import Connection, identifier, listed
+
+OUTDATED_RETRIES = 5
+"""So often is a derived day computed again because its source changed meanwhile."""
+
+SHOWN_IDS = 5
+
+T = TypeVar("T")
+
+
+class WarehouseIOManager(DuckDBPolarsIOManager):
+    """Stores each asset as the table of its key, in one transaction.
+
+    `database` is what `SOUNDLINK_WAREHOUSE` holds. Outputs: a `DeliveryBatch` replaces
+    campaign-days; a `pl.DataFrame` replaces the days of the partition window (or, unpartitioned,
+    the whole table), and so do `DerivedDays`, which are computed again if another run has replaced
+    what they were computed from. Inputs: `StoredDays` or `pl.DataFrame`, by annotation.
+    Partitioned assets need the metadata `partition_expr`: their day column's name.
+
+    Frames of tables that are not described are stored as `DuckDBPolarsIOManager` does; which ones
+    are described is told to `warehouse_io_manager`.
+    """
+
+    @staticmethod
+    @override
+    def type_handlers() -> Sequence[DbTypeHandler[Any]]:
+        return handlers((), (), utc_now)
+
+    @override
+    def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:
+        return _BatchClosingIOManager(
+            db_client=WarehouseClient(),
+            database=self.database,
+            schema=self.schema_,
+            type_handlers=self.type_handlers(),
+            default_load_type=self.default_load_type(),
+            io_manager_name=type(self).__name__,
+        )
 
 
 def warehouse_io_manager(
-    warehouse: str,
-    tables: Sequence[Table],
-    *,
-    clock: Clock = utc_now,
-) -> dg.IOManagerDefinition:
-    """The IO manager that stores assets as the tables of their keys.
+    database: str, exports: Sequence[Export], tables: Sequence[Table], *, clock: Clock = utc_now
+) -> WarehouseIOManager:
+    """The IO manager for the tables of `exports` and further `tables`; `clock` stamps the writes.
 
-    Outputs: `Deliveries` replace cells; a `pl.DataFrame` replaces the days of the partition window
-    (or, unpartitioned, the whole table), and so do `DerivedDays`, which are computed again if
-    another run has replaced what they were computed from. Inputs: `StoredDays` or `pl.DataFrame`,
-    by annotation. Partitioned assets need the metadata `partition_expr`: their day column's name.
+    Dagster makes a resource anew from its configuration in every run, so what is not configuration
+    belongs to its class.
     """
 
-    @dg.io_manager(
-        description="Stores each asset as the DuckDB table of its key, in one transaction."
+    class Described(WarehouseIOManager):
+        __doc__ = WarehouseIOManager.__doc__
+
+        @staticmethod
+        @override
+        def type_handlers() -> Sequence[DbTypeHandler[Any]]:
+            return handlers(exports, tables, clock)
+
+    Described.__name__ = Described.__qualname__ = WarehouseIOManager.__name__
+    return Described(database=database)
+
+
+def handlers(
+    exports: Sequence[Export], tables: Sequence[Table], clock: Clock
+) -> Sequence[DbTypeHandler[Any]]:
+    """The type handlers for these exports and tables."""
+    described = {table.qualified_name: table for table in tables}
+    described |= {export.table.qualified_name: export.table for export in exports}
+    return [
+        DeliveryBatchHandler(clock),
+        StoredDaysHandler({export.table.qualified_name: export for export in exports}),
+        DerivedDaysHandler(described),
+        FrameHandler(described),
+    ]
+
+
+class WarehouseClient(DbClient[FileWarehouse]):
+    """Hands the warehouse to the handlers, each of whose calls is one transaction."""
+
+    @staticmethod
+    @override
+    @contextmanager
+    def connect(
+        context: dg.OutputContext | dg.InputContext, table_slice: TableSlice
+    ) -> Iterator[FileWarehouse]:
+        setting = cast("str", table_slice.database)
+        yield cast("FileWarehouse", open_warehouse(setting, log=context.log))
+
+    @staticmethod
+    @override
+    def get_select_statement(table_slice: TableSlice) -> str:
+        """The query of what is stored, to be pasted into any DuckDB client."""
+        selected = listed(table_slice.columns) if table_slice.columns else "*"
+        name = f"{identifier(table_slice.schema)}.{identifier(table_slice.table)}"
+        window = window_of(table_slice)
+        if window is None:
+            return f"SELECT {selected} FROM {name}"
+        day = cast("Any", table_slice.partition_dimensions)[0].partition_expr
+        return (
+            f"SELECT {selected} FROM {name} WHERE {identifier(day)} "
+            f"BETWEEN DATE '{window.first}' AND DATE '{window.last}'"
+        )
+
+    @staticmethod
+    @override
+    def get_table_name(table_slice: TableSlice) -> str:
+        return _name(table_slice)
+
+    @staticmethod
+    def _left_to_the_handlers(
+        context: dg.OutputContext, table_slice: TableSlice, connection: FileWarehouse
+    ) -> None: ...
+
+    ensure_schema_exists = delete_table_slice = _left_to_the_handlers
+
+
+class _WrittenOnly(DbTypeHandler[T]):
+    @override
+    def load_input(
+        self, context: dg.InputContext, table_slice: TableSlice, connection: FileWarehouse
+    ) -> T:
+        raise TypeError(
+            f"{_name(table_slice)}: this type is only written; take StoredDays or pl.DataFrame"
+        )
+
+
+class DeliveryBatchHandler(_WrittenOnly[DeliveryBatch]):
+    """Replaces the campaign-days of a batch."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    @property
+    @override
+    def supported_types(self) -> Sequence[type[object]]:
+        return [DeliveryBatch]
+
+    @override
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: DeliveryBatch,
+        connection: FileWarehouse,
+    ) -> Mapping[str, Any]:
+        stored_as = obj.export.table.qualified_name
+        if stored_as != _name(table_slice):
+            raise ValueError(f"deliveries of {stored_as} cannot be stored as {_name(table_slice)}")
+        replaced = connection.write(obj, now=self._clock(), run_id=context.run_id)
+        if replaced.kept_days:
+            context.log.warning(_kept_message(obj.export, replaced))
+        exported_at = cast("datetime | None", obj.days().get_column(EXPORTED_AT).max())
+        newest = dg.MetadataValue.timestamp(exported_at) if exported_at else None
+        return {
+            "dagster/row_count": replaced.table_rows,
+            "rows": replaced.rows,
+            "rows_unchanged": replaced.unchanged_rows,
+            "rows_superseded": replaced.superseded_rows,
+            f"{obj.export.scope.name}_days_replaced": replaced.replaced_days,
+            f"{obj.export.scope.name}_days_kept": replaced.kept_days,
+            f"{obj.export.scope.plural}_delivered": len(obj.requested_ids),
+            **({"newest_exported_at": newest} if newest else {}),
+        }
+
+
+class DerivedDaysHandler(_WrittenOnly[DerivedDays]):
+    """Writes what was computed from stored days; computed again if these have changed since."""
+
+    def __init__(self, described: Mapping[str, Table]) -> None:
+        self._described = described
+
+    @property
+    @override
+    def supported_types(self) -> Sequence[type[object]]:
+        return [DerivedDays]
+
+    @override
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: DerivedDays,
+        connection: FileWarehouse,
+    ) -> Mapping[str, Any]:
+        window = window_of(table_slice)
+        if window is None:
+            raise ValueError(f"{_name(table_slice)} holds derived days and is not partitioned")
+        stored = StoredDays(obj.stored.rows, obj.stored.log, obj.source)
+        try:
+            rows = connection.replace_days(
+                _described(self._described, table_slice), obj.frame, window, stored
+            )
+        except OutdatedError as error:
+            context.log.info("%s It is computed again.", error)
+            raise dg.RetryRequested(max_retries=OUTDATED_RETRIES) from error
+        return {"dagster/row_count": rows, "rows": obj.frame.height}
+
+
+class StoredDaysHandler(DbTypeHandler[StoredDays]):
+    """Loads the rows of an export and their delivery log, both from one moment."""
+
+    def __init__(self, exports: Mapping[str, Export]) -> None:
+        self._exports = exports
+
+    @property
+    @override
+    def supported_types(self) -> Sequence[type[object]]:
+        return [StoredDays]
+
+    @override
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: StoredDays,
+        connection: FileWarehouse,
+    ) -> Mapping[str, Any]:
+        raise TypeError(
+            f"{_name(table_slice)}: stored days are only read; return DeliveryBatch or pl.DataFrame"
+        )
+
+    @override
+    def load_input(
+        self, context: dg.InputContext, table_slice: TableSlice, connection: FileWarehouse
+    ) -> StoredDays:
+        export, window = _described(self._exports, table_slice), window_of(table_slice)
+        if window is None:
+            raise ValueError(f"{_name(table_slice)} is not partitioned: no days to load")
+        with connection.reader(f"reading {_name(table_slice)}") as reader:
+            return reader.stored_days(export, window, table_slice.columns)
+
+
+class FrameHandler(DuckDBPolarsTypeHandler):
+    """Writes frames, their days or the whole table at once, and loads any table.
+
+    A described table is written by name and in its types; for others, the handler of
+    dagster-duckdb-polars does its work, inside a transaction.
+    """
+
+    def __init__(self, described: Mapping[str, Table]) -> None:
+        self._described = described
+
+    @override
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: pl.DataFrame,
+        connection: FileWarehouse,
+    ) -> Mapping[str, Any] | None:
+        table, window = self._described.get(_name(table_slice)), window_of(table_slice)
+        if table is None:
+            return connection.in_transaction(
+                f"writing {_name(table_slice)}",
+                lambda opened: self._write_undescribed(context, table_slice, obj, opened),
+            )
+        if window is None:
+            rows = connection.replace_table(table, obj)
+        else:
+            rows = connection.replace_days(table, obj, window)
+        return {"dagster/row_count": rows, "rows": obj.height}
+
+    @override
+    def load_input(
+        self, context: dg.InputContext, table_slice: TableSlice, connection: FileWarehouse
+    ) -> pl.DataFrame:
+        table = self._described.get(_name(table_slice))
+        if table is not None:
+            return connection.load(table, window_of(table_slice), table_slice.columns)
+        with connection.connect(writes=False, purpose=f"reading {_name(table_slice)}") as opened:
+            return super().load_input(context, table_slice, opened)
+
+    def _write_undescribed(
+        self,
+        context: dg.OutputContext,
+        table_slice: TableSlice,
+        obj: pl.DataFrame,
+        opened: Connection,
+    ) -> None:
+        DuckDbClient.delete_table_slice(context, table_slice, opened)
+        # The stock handler finds its frame as a Python variable; our connections do not look there.
+        opened.register("obj_arrow", obj.to_arrow())
+        super().handle_output(context, table_slice, obj, opened)
+
+
+class _BatchClosingIOManager(DbIOManager):
+    """Closes a batch once it is stored, or could not be."""
+
+    @override
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        if not isinstance(obj, DeliveryBatch):
+            super().handle_output(context, obj)
+            return
+        with obj:
+            super().handle_output(context, obj)
+
+
+def window_of(table_slice: TableSlice) -> Window | None:
+    """The days of the slice; None for a table that is not partitioned."""
+    if not table_slice.partition_dimensions:
+        return None
+    start, end = cast("Any", table_slice.partition_dimensions[0].partitions)
+    return Window(start.date(), (end - timedelta(days=1)).date())
+
+
+def _name(table_slice: TableSlice) -> str:
+    return f"{table_slice.schema}.{table_slice.table}"
+
+
+def _described(described: Mapping[str, T], table_slice: TableSlice) -> T:
+    try:
+        return described[_name(table_slice)]
+    except KeyError:
+        raise ValueError(f"no table is described for {_name(table_slice)}") from None
+
+
+def _kept_message(export: Export, replaced: Replaced) -> str:
+    shown = ", ".join(replaced.kept_ids[:SHOWN_IDS])
+    more = len(replaced.kept_ids) - SHOWN_IDS
+    return (
+        f"{export.table.qualified_name}: {replaced.kept_days} {export.scope.name}-days kept what "
+        "they hold, because it was exported (or, exported at the same moment, fetched) later than "
+        f"this delivery; {export.scope.plural} {shown}{f' and {more} more' if more > 0 else ''}"
     )
-    def io_manager(_context: dg.InitResourceContext) -> dg.IOManager:
-        from soundlink_assets.warehouse.handlers import build_io_manager
-
-        return build_io_manager(warehouse, tables, clock)
-
-    return io_manager

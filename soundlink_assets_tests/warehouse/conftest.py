@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from soundlink_assets.warehouse import Warehouse, open_warehouse
+
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> str:
+def setting(tmp_path: Path) -> str:
+    """What SOUNDLINK_WAREHOUSE holds."""
     return str(tmp_path / "warehouse.duckdb")
+
+
+@pytest.fixture
+def warehouse(setting: str) -> Warehouse:
+    return open_warehouse(setting)

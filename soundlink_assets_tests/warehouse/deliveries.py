@@ -8,15 +8,15 @@ import polars as pl
 
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.schema.frames import polars_schema
-from soundlink_assets.schema.window import Window
 from soundlink_assets.schema.tables import Kind
-from soundlink_assets.warehouse.connection import connect, transaction
-from soundlink_assets.warehouse.types import Deliveries
-from soundlink_assets.warehouse.writing import Replaced, replace_cells
+from soundlink_assets.schema.window import Window
+from soundlink_assets.warehouse import DeliveryBatch, Replaced, Warehouse
 
 EXPORT = CAMPAIGN_COUNTRY_DAILY
 TABLE = EXPORT.table
 NAME = TABLE.qualified_name
+LOG = EXPORT.delivery_log.qualified_name
+HISTORY = EXPORT.superseded.qualified_name
 DAY = date(2026, 4, 1)
 NEXT_DAY = DAY + timedelta(days=1)
 ONE_DAY = Window(DAY, DAY)
@@ -44,7 +44,7 @@ def hour(number: float) -> datetime:
 def frame(campaign: str, streams: Streams, exported_at: datetime = NOON) -> pl.DataFrame:
     """One verified delivery: a row for each day and country."""
     rows = [
-        {column.name: _VALUES[column.kind] for column in EXPORT.rows.columns}
+        {column.name: _VALUES[column.kind] for column in EXPORT.delivered.columns}
         | {
             "campaign_id": campaign,
             "report_date": day,
@@ -55,30 +55,26 @@ def frame(campaign: str, streams: Streams, exported_at: datetime = NOON) -> pl.D
         }
         for (day, country), number in streams.items()
     ]
-    return pl.DataFrame(rows, schema=polars_schema(EXPORT.rows))
+    return pl.DataFrame(rows, schema=polars_schema(EXPORT.delivered))
 
 
-def deliveries(
+def batch(
     window: Window,
     streams: Mapping[str, Streams],
     *,
     exported_at: datetime = NOON,
     fetched_at: datetime = NOON,
-) -> Deliveries:
+) -> DeliveryBatch:
     """Deliveries of several campaigns, each for the whole window."""
-    taken = Deliveries(TABLE, window)
+    taken = DeliveryBatch(EXPORT, window)
     for campaign, of_campaign in streams.items():
         taken.add(campaign, window, frame(campaign, of_campaign, exported_at), fetched_at)
     return taken
 
 
 def write(
-    warehouse: str, taken: Deliveries, *, now: datetime | None = None, run_id: str = "run"
+    warehouse: Warehouse, taken: DeliveryBatch, *, now: datetime | None = None, run_id: str = "run"
 ) -> Replaced:
-    """Write deliveries as the IO manager does."""
-    with (
-        taken,
-        connect(warehouse, read_only=False, purpose="writing in a test") as connection,
-        transaction(connection),
-    ):
-        return replace_cells(connection, taken, now=now or datetime.now(UTC), run_id=run_id)
+    """Write a batch as the IO manager does."""
+    with taken:
+        return warehouse.write(taken, now=now or datetime.now(UTC), run_id=run_id)

@@ -12,38 +12,37 @@ from typing import Any, Self, cast
 
 import duckdb
 
-from soundlink_assets.warehouse import writing
-from soundlink_assets.warehouse.connection import connect
-from soundlink_assets.warehouse.errors import WarehouseError
-from soundlink_assets.warehouse.reading import read_frame
-from soundlink_assets.warehouse.types import Deliveries
+from soundlink_assets.warehouse import DeliveryBatch, WarehouseError, open_warehouse, writer
+from soundlink_assets.warehouse.file import FileWarehouse
 from soundlink_assets_tests.warehouse.deliveries import (
     DAY,
+    EXPORT,
     NAME,
     ONE_DAY,
-    TABLE,
-    deliveries,
+    batch,
     frame,
     hour,
     write,
 )
 
 COUNTRIES = [f"{first}{second}" for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJ"]
-"""A hundred countries: the rows of one cell in these tests."""
+"""A hundred countries: the rows of one campaign-day in these tests."""
 
-PATIENCE = 300
+DEADLINE = 300
 """Seconds after which a test gives up on another process; never reached when all is well."""
 
 STEPS = (
-    "ensure_export_tables",
-    "find_replaced_cells",
+    "ensure_export",
     "next_stamp",
+    "find_delivered_days",
+    "find_stored_rows",
+    "find_written_days",
     "find_unchanged_rows",
     "archive_superseded_rows",
-    "delete_cells",
+    "delete_rows",
     "insert_rows",
     "refuse_doubled_rows",
-    "record_cells",
+    "record_deliveries",
 )
 
 _NOBODY = 65534
@@ -63,7 +62,7 @@ def start(work: Callable[..., None], *arguments: Any) -> BaseProcess:
 def run(work: Callable[..., None], *arguments: Any) -> int:
     """Run `work` in a process of its own to its end; its exit code, negative if killed."""
     process = start(work, *arguments)
-    process.join(PATIENCE)
+    process.join(DEADLINE)
     if process.exitcode is None:
         process.kill()
         raise AssertionError(f"{work.__name__} did not end")
@@ -75,10 +74,10 @@ def queue() -> Any:
     return _CONTEXT.Queue()
 
 
-def full_cell(campaigns: str, number: int) -> Deliveries:
+def full_day(campaigns: str, number: int) -> DeliveryBatch:
     """A delivery of one day: every country of each campaign has `number` streams."""
     streams = {(DAY, country): number for country in COUNTRIES}
-    return deliveries(
+    return batch(
         ONE_DAY,
         dict.fromkeys(campaigns, streams),
         exported_at=hour(number),
@@ -86,13 +85,13 @@ def full_cell(campaigns: str, number: int) -> Deliveries:
     )
 
 
-def write_and_die(warehouse: str, number: int, step: str, moment: str) -> None:
+def write_and_die(setting: str, number: int, step: str, moment: str) -> None:
     """Write deliveries, and kill this process before or after the named step."""
-    _spool_beside(warehouse)
+    _spool_beside(setting)
     if step == "commit":
         _kill_at_commit(moment)
     else:
-        original = getattr(writing, step)
+        original = getattr(writer, step)
 
         def deadly(*arguments: Any, **named: Any) -> Any:
             if moment == "before":
@@ -100,8 +99,8 @@ def write_and_die(warehouse: str, number: int, step: str, moment: str) -> None:
             original(*arguments, **named)
             _die()
 
-        setattr(writing, step, deadly)
-    write(warehouse, full_cell("ab", number))
+        setattr(writer, step, deadly)
+    write(open_warehouse(setting), full_day("ab", number))
 
 
 def _kill_at_commit(moment: str) -> None:
@@ -128,68 +127,76 @@ def _kill_at_commit(moment: str) -> None:
     cast("Any", duckdb).connect = lambda *arguments, **named: Deadly(original(*arguments, **named))
 
 
-def _spool_beside(warehouse: str) -> None:
+def _spool_beside(setting: str) -> None:
     """Let what a killed process leaves behind go with the test's own folder."""
-    tempfile.tempdir = str(Path(warehouse).parent)
+    tempfile.tempdir = str(Path(setting).parent)
 
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def write_for_ever(warehouse: str, began: Any) -> None:
+def write_for_ever(setting: str, began: Any) -> None:
     """Write one delivery after the other until killed, and say when the first is stored."""
-    _spool_beside(warehouse)
+    _spool_beside(setting)
     number = 2
     while True:
-        write(warehouse, full_cell("abcdefgh", number))
+        write(open_warehouse(setting), full_day("abcdefgh", number))
         began.put(number)
         number += 1
 
 
-def write_some(warehouse: str, writer: int, numbers: list[int]) -> None:
+def write_some(setting: str, writer: int, numbers: list[int]) -> None:
     """Write deliveries of a campaign of one's own, and of one that all writers share."""
     for number in numbers:
         streams = {(DAY, country): number for country in COUNTRIES}
-        taken = Deliveries(TABLE, ONE_DAY)
+        taken = DeliveryBatch(EXPORT, ONE_DAY)
         for campaign in (f"own {writer}", "shared"):
             taken.add(campaign, ONE_DAY, frame(campaign, streams, hour(number)), hour(number))
-        write(warehouse, taken, run_id=f"writer {writer}")
+        write(open_warehouse(setting), taken, run_id=f"writer {writer}")
 
 
-def read_until(warehouse: str, stop: Any, answers: Any) -> None:
+def read_until(setting: str, stop: Any, answers: Any) -> None:
     """Read again and again; answer how often, and every state that was not whole."""
     reads, broken = 0, []
     while not (reads and stop.is_set()):
-        rows = read_frame(
-            warehouse,
-            "SELECT requested_campaign_id, count(*), min(streams), max(streams) "
-            f"FROM {NAME} GROUP BY ALL",
-        ).rows()
+        rows = (
+            open_warehouse(setting)
+            .query(
+                "SELECT requested_campaign_id, count(*), min(streams), max(streams) "
+                f"FROM {NAME} GROUP BY ALL",
+            )
+            .rows()
+        )
         reads += 1
         broken += [row for row in rows if (row[1] != len(COUNTRIES) or row[2] != row[3])]
     answers.put((reads, broken))
 
 
-def hold_like_a_shell(warehouse: str, held: Any, release: Any) -> None:
+def hold_like_a_shell(setting: str, held: Any, release: Any) -> None:
     """Keep the file open for writing without our lock, as a DuckDB shell does."""
-    with duckdb.connect(warehouse):
+    with duckdb.connect(setting):
         held.set()
-        release.wait(PATIENCE)
+        release.wait(DEADLINE)
 
 
-def hold_with_lock(warehouse: str, held: Any, release: Any) -> None:
+def hold_with_lock(setting: str, held: Any, release: Any) -> None:
     """Keep the file open for writing under our lock, as a run does."""
-    with connect(warehouse, read_only=False, purpose="writing in a test"):
+    with file_warehouse(setting).connect(writes=True, purpose="writing in a test"):
         held.set()
-        release.wait(PATIENCE)
+        release.wait(DEADLINE)
 
 
-def read_with_lock(warehouse: str, held: Any, release: Any) -> None:
+def read_with_lock(setting: str, held: Any, release: Any) -> None:
     """Keep the file open for reading under our lock, as a run does."""
-    with connect(warehouse, read_only=True):
+    with open_warehouse(setting).reader():
         held.set()
         release.wait(60)
+
+
+def file_warehouse(setting: str) -> FileWarehouse:
+    """The warehouse of a file, with what only its package sees."""
+    return cast("FileWarehouse", open_warehouse(setting))
 
 
 def event() -> Any:
@@ -197,17 +204,17 @@ def event() -> Any:
     return _CONTEXT.Event()
 
 
-def write_with_little_room(warehouse: str, room: int, answers: Any) -> None:
+def write_with_little_room(setting: str, room: int, answers: Any) -> None:
     """Write a delivery while no file may grow beyond `room` bytes; answer the error."""
-    taken = full_cell("abcdefghijklmnop", 2)
+    taken = full_day("abcdefghijklmnop", 2)
     taken.files()
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    _answer_error(lambda: write(warehouse, taken), answers)
+    _answer_error(lambda: write(open_warehouse(setting), taken), answers)
 
 
 def spool_with_little_room(answers: Any) -> None:
     """Spool a delivery while no file may grow beyond a few bytes; answer the error."""
-    with full_cell("abcdefghijklmnop", 2) as taken:
+    with full_day("abcdefghijklmnop", 2) as taken:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
         _answer_error(taken.files, answers)
 
@@ -234,11 +241,11 @@ def _write_without_rights(folder: Path, answers: Any) -> None:
     folder.chmod(0o555)
     try:
         new, inner = str(folder / "new.duckdb"), str(folder / "a" / "b.duckdb")
-        _answer_error(lambda: write(new, full_cell("a", 1)), answers)
-        _answer_error(lambda: write(inner, full_cell("a", 1)), answers)
-        answers.put(read_frame(str(stored), "SELECT answer FROM t").item())
+        _answer_error(lambda: write(open_warehouse(new), full_day("a", 1)), answers)
+        _answer_error(lambda: write(open_warehouse(inner), full_day("a", 1)), answers)
+        answers.put(open_warehouse(str(stored)).query("SELECT answer FROM t").item())
         stored.chmod(0o000)
-        _answer_error(lambda: read_frame(str(stored), "SELECT answer FROM t"), answers)
+        _answer_error(lambda: open_warehouse(str(stored)).query("SELECT answer FROM t"), answers)
     finally:
         folder.chmod(0o755)
 

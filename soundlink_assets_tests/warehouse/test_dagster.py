@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,19 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from dagster_duckdb_polars import DuckDBPolarsIOManager, DuckDBPolarsTypeHandler
 
-from soundlink_assets.schema.window import Window
 from soundlink_assets.schema.tables import Column, Kind, Table
-from soundlink_assets.warehouse.errors import MisfitError
-from soundlink_assets.warehouse.io_manager import warehouse_io_manager
-from soundlink_assets.warehouse.reading import read_frame
-from soundlink_assets.warehouse.types import Deliveries, DerivedDays, StoredDays
-from soundlink_assets_tests.warehouse.deliveries import DAY, NAME, NOON, TABLE, frame, hour
+from soundlink_assets.schema.window import Window
+from soundlink_assets.warehouse import (
+    DeliveryBatch,
+    DerivedDays,
+    SchemaMismatchError,
+    StoredDays,
+    Warehouse,
+)
+from soundlink_assets.warehouse.io_manager import WarehouseIOManager, warehouse_io_manager
+from soundlink_assets_tests.warehouse.deliveries import DAY, EXPORT, NAME, NOON, TABLE, frame, hour
 
 COUNTS = Table(
     schema="analytics",
@@ -30,7 +34,7 @@ COUNTS = Table(
     columns=(
         Column(name="report_date", kind=Kind.DATE, description="Day."),
         Column(name="rows", kind=Kind.COUNT, description="Rows of that day."),
-        Column(name="cells", kind=Kind.COUNT, description="Cells of that day."),
+        Column(name="deliveries", kind=Kind.COUNT, description="Deliveries of that day."),
     ),
 )
 LIST = Table(
@@ -61,7 +65,7 @@ def exports(streams: int, campaigns: str = "ab", exported: float = 0) -> dg.Asse
     )
     def export(context: dg.AssetExecutionContext) -> Any:
         window = window_of(context)
-        taken = Deliveries(TABLE, window)
+        taken = DeliveryBatch(EXPORT, window)
         for campaign in campaigns:
             rows = {(day, country): streams for day in window.dates() for country in ("DE", "US")}
             taken.add(campaign, window, frame(campaign, rows, hour(exported)), hour(exported))
@@ -84,12 +88,14 @@ def window_of(context: dg.AssetExecutionContext) -> Window:
 )
 def counts(stored: StoredDays) -> Any:
     rows = stored.rows.group_by("report_date").agg(pl.len().cast(pl.Int64).alias("rows"))
-    cells = stored.cells.group_by("report_date").agg(pl.len().cast(pl.Int64).alias("cells"))
-    return cells.join(rows, on="report_date", how="left").select("report_date", "rows", "cells")
+    deliveries = stored.log.group_by("report_date").agg(pl.len().cast(pl.Int64).alias("deliveries"))
+    return deliveries.join(rows, on="report_date", how="left").select(
+        "report_date", "rows", "deliveries"
+    )
 
 
 def materialise(
-    warehouse: str,
+    warehouse: Warehouse,
     assets: list[dg.AssetsDefinition],
     *,
     days: int = 1,
@@ -99,7 +105,7 @@ def materialise(
     partitioned = any(asset.partitions_def for asset in assets)
     return dg.materialize(
         assets,
-        resources={"io_manager": warehouse_io_manager(warehouse, [TABLE, COUNTS, LIST])},
+        resources={"io_manager": warehouse_io_manager(warehouse.name, [EXPORT], [COUNTS, LIST])},
         selection=selection,
         raise_on_error=raise_on_error,
         tags={
@@ -116,19 +122,19 @@ def metadata(result: dg.ExecuteInProcessResult, asset: dg.AssetKey) -> dict[str,
     return {name: value.value for name, value in events[0].metadata.items()}
 
 
-def test_a_range_of_days_is_written_and_what_is_derived_reads_it(warehouse: str) -> None:
+def test_a_range_of_days_is_written_and_what_is_derived_reads_it(warehouse: Warehouse) -> None:
     result = materialise(warehouse, [exports(1), counts], days=3)
 
-    rows = read_frame(
-        warehouse, f"SELECT run_id, report_date, count(*) FROM {NAME} GROUP BY ALL ORDER BY ALL"
+    rows = warehouse.query(
+        f"SELECT run_id, report_date, count(*) FROM {NAME} GROUP BY ALL ORDER BY ALL"
     )
     days = [DAY + timedelta(days=n) for n in range(3)]
     assert rows.rows() == [(result.run_id, day, 4) for day in days]
-    derived = read_frame(warehouse, "SELECT * FROM analytics.counts ORDER BY ALL")
+    derived = warehouse.query("SELECT * FROM analytics.counts ORDER BY ALL")
     assert derived.rows() == [(day, 4, 2) for day in days]
 
 
-def test_each_materialisation_says_what_was_stored(warehouse: str) -> None:
+def test_each_materialisation_says_what_was_stored(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1)], days=3)
     result = materialise(warehouse, [exports(2, campaigns="a", exported=1), counts], days=2)
 
@@ -142,56 +148,58 @@ def test_each_materialisation_says_what_was_stored(warehouse: str) -> None:
             "rows": 4,
             "rows_unchanged": 0,
             "rows_superseded": 4,
-            "cells_replaced": 2,
-            "cells_kept": 0,
+            "campaign_days_replaced": 2,
+            "campaign_days_kept": 0,
             "campaigns_delivered": 1,
         }.items()
     )
     derived = metadata(result, counts.key)
     assert derived["dagster/row_count"] == derived["rows"] == 2
     for query, expected in ((said["Query"], 8), (derived["Query"], 2)):
-        assert read_frame(warehouse, query).height == expected
+        assert warehouse.query(query).height == expected
 
 
 def test_what_was_kept_is_counted_and_logged(
-    warehouse: str, capfd: pytest.CaptureFixture[str]
+    warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
 ) -> None:
     materialise(warehouse, [exports(1, exported=1)], days=2)
 
     result = materialise(warehouse, [exports(2, exported=0)], days=3)
 
-    assert metadata(result, KEY)["cells_kept"] == 4
-    assert "4 cells kept what they hold" in capfd.readouterr().err
+    assert metadata(result, KEY)["campaign_days_kept"] == 4
+    assert "4 campaign-days kept what they hold" in capfd.readouterr().err
 
 
-def test_a_derived_frame_replaces_its_days_whole_and_no_others(warehouse: str) -> None:
+def test_a_derived_frame_replaces_its_days_whole_and_no_others(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1), counts], days=3)
 
     @dg.asset(key=counts.key, partitions_def=DAYS, metadata=BY_DAY)
     def nothing() -> Any:
-        return pl.DataFrame(schema={"report_date": pl.Date, "rows": pl.Int64, "cells": pl.Int64})
+        return pl.DataFrame(
+            schema={"report_date": pl.Date, "rows": pl.Int64, "deliveries": pl.Int64}
+        )
 
     materialise(warehouse, [nothing], days=1)
 
-    days = read_frame(warehouse, "SELECT report_date FROM analytics.counts ORDER BY ALL")
+    days = warehouse.query("SELECT report_date FROM analytics.counts ORDER BY ALL")
     assert days.get_column("report_date").to_list() == [date(2026, 4, 2), date(2026, 4, 3)]
 
 
-def test_a_derived_frame_with_a_day_outside_its_partition_is_refused(warehouse: str) -> None:
+def test_a_derived_frame_with_a_day_outside_its_partition_is_refused(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1), counts], days=3)
 
     @dg.asset(key=counts.key, partitions_def=DAYS, metadata=BY_DAY)
     def too_much() -> Any:
         days = [DAY, DAY + timedelta(days=1)]
-        return pl.DataFrame({"report_date": days, "rows": [9, 9], "cells": [9, 9]})
+        return pl.DataFrame({"report_date": days, "rows": [9, 9], "deliveries": [9, 9]})
 
-    with pytest.raises(MisfitError, match=r"1 rows have a .*report_date.* outside"):
+    with pytest.raises(SchemaMismatchError, match=r"1 rows have a .*report_date.* outside"):
         materialise(warehouse, [too_much], days=1)
 
-    assert read_frame(warehouse, "SELECT max(rows) FROM analytics.counts").item() == 4
+    assert warehouse.query("SELECT max(rows) FROM analytics.counts").item() == 4
 
 
-def overtaken(warehouse: str, times: int) -> dg.AssetsDefinition:
+def overtaken(warehouse: Warehouse, times: int) -> dg.AssetsDefinition:
     """Counts the streams of a day; while it does, another run writes that day, so many times."""
     left = iter(range(1, times + 1))
 
@@ -199,16 +207,16 @@ def overtaken(warehouse: str, times: int) -> dg.AssetsDefinition:
     def slow(stored: StoredDays) -> Any:
         day = pl.DataFrame({"report_date": [DAY]})
         streams = pl.lit(stored.rows.get_column("streams").sum()).cast(pl.Int64).alias("rows")
-        computed = day.with_columns(streams, streams.alias("cells"))
+        computed = day.with_columns(streams, streams.alias("deliveries"))
         for hours in left:
             materialise(warehouse, [exports(10**hours, exported=hours)])
             break
-        return DerivedDays(computed, TABLE, stored)
+        return DerivedDays(computed, EXPORT, stored)
 
     return slow
 
 
-def test_what_another_run_has_overtaken_is_computed_again(warehouse: str) -> None:
+def test_what_another_run_has_overtaken_is_computed_again(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1)])
 
     result = materialise(
@@ -216,10 +224,10 @@ def test_what_another_run_has_overtaken_is_computed_again(warehouse: str) -> Non
     )
 
     assert len(result.filter_events(lambda event: event.is_step_restarted)) == 2
-    assert read_frame(warehouse, "SELECT rows FROM analytics.counts").item() == 4 * 100
+    assert warehouse.query("SELECT rows FROM analytics.counts").item() == 4 * 100
 
 
-def test_what_is_overtaken_again_and_again_is_not_written_and_says_so(warehouse: str) -> None:
+def test_what_is_overtaken_again_and_again_is_not_written_and_says_so(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1), counts])
 
     result = materialise(
@@ -231,11 +239,11 @@ def test_what_is_overtaken_again_and_again_is_not_written_and_says_so(warehouse:
 
     (failure,) = result.get_step_failure_events()
     assert failure.step_failure_data.error is not None
-    assert "another run has written 2 cells" in failure.step_failure_data.error.to_string()
-    assert read_frame(warehouse, "SELECT rows FROM analytics.counts").item() == 4
+    assert "another run has written 2 campaign-days" in failure.step_failure_data.error.to_string()
+    assert warehouse.query("SELECT rows FROM analytics.counts").item() == 4
 
 
-def test_what_nothing_has_overtaken_is_computed_once(warehouse: str) -> None:
+def test_what_nothing_has_overtaken_is_computed_once(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1)])
 
     result = materialise(
@@ -245,13 +253,13 @@ def test_what_nothing_has_overtaken_is_computed_once(warehouse: str) -> None:
     assert not result.filter_events(lambda event: event.is_step_restarted)
 
 
-def test_an_input_that_was_never_written_is_empty_and_typed(warehouse: str) -> None:
+def test_an_input_that_was_never_written_is_empty_and_typed(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1), counts], selection=[counts.key], days=2)
 
-    assert read_frame(warehouse, "SELECT count(*) FROM analytics.counts").item() == 0
+    assert warehouse.query("SELECT count(*) FROM analytics.counts").item() == 0
 
 
-def test_an_unpartitioned_frame_replaces_the_whole_table(warehouse: str) -> None:
+def test_an_unpartitioned_frame_replaces_the_whole_table(warehouse: Warehouse) -> None:
     def names(*values: str) -> dg.AssetsDefinition:
         @dg.asset(key=["soundlink", "names"])
         def listed() -> Any:
@@ -265,13 +273,13 @@ def test_an_unpartitioned_frame_replaces_the_whole_table(warehouse: str) -> None
 
     for values in (("x", "y"), ("z",), ()):
         materialise(warehouse, [names(*values)])
-        assert read_frame(warehouse, "SELECT name FROM soundlink.names").rows() == [
+        assert warehouse.query("SELECT name FROM soundlink.names").rows() == [
             (value,) for value in values
         ]
     assert seen.key == dg.AssetKey("seen")
 
 
-def test_a_frame_can_be_an_input_of_some_columns_of_any_table(warehouse: str) -> None:
+def test_a_frame_can_be_an_input_of_some_columns_of_any_table(warehouse: Warehouse) -> None:
     found: list[pl.DataFrame] = []
 
     @dg.asset(
@@ -289,7 +297,7 @@ def test_a_frame_can_be_an_input_of_some_columns_of_any_table(warehouse: str) ->
 
 @pytest.mark.parametrize("fails_in", ["asset", "write"])
 def test_a_failed_run_leaves_the_stored_rows_and_no_spool(
-    warehouse: str, fails_in: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, fails_in: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     materialise(warehouse, [exports(1)])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
@@ -297,9 +305,9 @@ def test_a_failed_run_leaves_the_stored_rows_and_no_spool(
 
     @dg.asset(key=KEY, partitions_def=DAYS, metadata=BY_DAY)
     def failing(context: dg.AssetExecutionContext) -> Any:
-        with Deliveries(TABLE, window_of(context)) as unused:
+        with DeliveryBatch(EXPORT, window_of(context)) as unused:
             unused.files()
-        taken = Deliveries(TABLE, window_of(context))
+        taken = DeliveryBatch(EXPORT, window_of(context))
         taken.add("a", taken.window, frame("a", {(DAY, "US"): 9}, hour(1)), NOON)
         taken.files()
         # The same campaign under another id: the write refuses it.
@@ -312,48 +320,58 @@ def test_a_failed_run_leaves_the_stored_rows_and_no_spool(
     result = materialise(warehouse, [failing], raise_on_error=False)
 
     assert not result.success
-    assert read_frame(warehouse, f"SELECT DISTINCT streams FROM {NAME}").item() == 1
-    assert not [path for path in (tmp_path / "temp").iterdir() if "spool" in path.name]
+    assert warehouse.query(f"SELECT DISTINCT streams FROM {NAME}").item() == 1
+    assert not [path for path in (tmp_path / "temp").iterdir() if "batch" in path.name]
 
 
-def _unknown_asset() -> dg.AssetsDefinition:
-    @dg.asset(key=["soundlink", "unknown"])
-    def unknown() -> Any:
-        return pl.DataFrame({"a": [1]})
-
-    return unknown
-
-
-def _deliveries_of_another_table() -> dg.AssetsDefinition:
+def test_a_batch_of_another_table_is_refused_by_name(warehouse: Warehouse) -> None:
     @dg.asset(key=["analytics", "counts"])
     def other() -> Any:
-        return Deliveries(TABLE, Window(DAY, DAY))
+        return DeliveryBatch(EXPORT, Window(DAY, DAY))
 
-    return other
+    with pytest.raises(ValueError, match=r"cannot be stored as analytics\.counts"):
+        materialise(warehouse, [other])
 
 
-@pytest.mark.parametrize(
-    ("asset", "message"),
-    [
-        (_unknown_asset, "no table is described for the asset soundlink/unknown"),
-        (_deliveries_of_another_table, "cannot be stored as analytics.counts"),
-    ],
-)
-def test_what_cannot_be_stored_is_refused_by_name(
-    warehouse: str, asset: Callable[[], dg.AssetsDefinition], message: str
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_frame_that_is_not_described_is_stored_as_dagster_duckdb_polars_does(
+    warehouse: Warehouse, days: int
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        materialise(warehouse, [asset()])
+    found: list[pl.DataFrame] = []
+    partitions = {"partitions_def": DAYS, "metadata": BY_DAY} if days else {}
+
+    @dg.asset(key=["own", "notes"], **partitions)
+    def notes() -> Any:
+        return pl.DataFrame({"report_date": [DAY], "note": ["x"]})
+
+    @dg.asset(ins={"notes": dg.AssetIn(["own", "notes"])}, **partitions)
+    def reader(notes: pl.DataFrame) -> None:
+        found.append(notes)
+
+    for _ in range(2):
+        materialise(warehouse, [notes, reader])
+
+    assert warehouse.query("SELECT * FROM own.notes").rows() == [(DAY, "x")]
+    assert found[-1].rows() == [(DAY, "x")]
 
 
-def test_the_definitions_need_neither_polars_nor_duckdb_for_the_io_manager() -> None:
+def test_it_is_configured_like_the_io_manager_of_dagster_duckdb_polars() -> None:
+    manager = warehouse_io_manager("x.duckdb", [EXPORT], [COUNTS])
+
+    assert isinstance(manager, DuckDBPolarsIOManager)
+    assert isinstance(manager, WarehouseIOManager)
+    assert {"database", "schema", "connection_config"} <= set(
+        manager.get_resource_definition().config_schema.as_field().config_type.fields
+    )
+    assert any(isinstance(each, DuckDBPolarsTypeHandler) for each in manager.type_handlers())
+
+
+def test_the_package_needs_neither_polars_nor_duckdb_until_it_is_used() -> None:
     code = (
         "import sys\n"
-        "from soundlink_assets.warehouse.io_manager import warehouse_io_manager\n"
-        "from soundlink_assets.warehouse.types import Deliveries, StoredDays\n"
-        "warehouse_io_manager('x.duckdb', [])\n"
-        "print([name for name in ('polars', 'duckdb', 'pyarrow', 'dataframely', 'portalocker') "
-        "if name in sys.modules])"
+        "import soundlink_assets.warehouse\n"
+        "print([name for name in ('polars', 'duckdb', 'pyarrow', 'dataframely', 'portalocker', "
+        "'dagster') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

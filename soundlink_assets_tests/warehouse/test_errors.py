@@ -6,21 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from soundlink_assets.warehouse.connection import connect, warehouse_file
-from soundlink_assets.warehouse.errors import (
+from soundlink_assets.warehouse import (
     MissingTableError,
     NewerWarehouseError,
     NotAWarehouseError,
     ReadOnlyWarehouseError,
     UnsupportedWarehouseError,
+    Warehouse,
+    open_warehouse,
 )
-from soundlink_assets.warehouse.locking import Patience, locked
-from soundlink_assets.warehouse.reading import read_frame
+from soundlink_assets.warehouse.lock import Deadline, locked
 from soundlink_assets_tests.warehouse.deliveries import NAME, write
 from soundlink_assets_tests.warehouse.processes import (
     COUNTRIES,
-    PATIENCE,
-    full_cell,
+    DEADLINE,
+    file_warehouse,
+    full_day,
     queue,
     spool_with_little_room,
     start,
@@ -35,22 +36,22 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, *, read_only: 
     file.write_text("figures of the week\n" * 1000)
 
     with (
-        pytest.raises(NotAWarehouseError, match=r"notes\.txt is no DuckDB database.*Move it"),
-        connect(str(file), read_only=read_only),
+        pytest.raises(NotAWarehouseError, match=r"notes\.txt is not a DuckDB database.*Move it"),
+        file_warehouse(str(file)).connect(writes=not read_only, purpose=""),
     ):
         pass
 
     assert file.read_text() == "figures of the week\n" * 1000
 
 
-def test_a_file_of_a_newer_duckdb_is_left_alone(warehouse: str) -> None:
-    write(warehouse, full_cell("a", 1))
-    file = Path(warehouse)
+def test_a_file_of_a_newer_duckdb_is_left_alone(setting: str, warehouse: Warehouse) -> None:
+    write(warehouse, full_day("a", 1))
+    file = Path(setting)
     content = _of_version(file.read_bytes(), 99_999)
     file.write_bytes(content)
 
     with pytest.raises(NewerWarehouseError, match=r"written by a newer DuckDB.*Upgrade"):
-        write(warehouse, full_cell("a", 2))
+        write(warehouse, full_day("a", 2))
 
     assert file.read_bytes() == content
 
@@ -69,32 +70,34 @@ def _of_version(content: bytes, version: int) -> bytes:
     return bytes(changed)
 
 
-def test_a_damaged_file_is_named_as_such(warehouse: str) -> None:
-    write(warehouse, full_cell("a", 1))
-    content = bytearray(Path(warehouse).read_bytes())
+def test_a_damaged_file_is_named_as_such(setting: str, warehouse: Warehouse) -> None:
+    write(warehouse, full_day("a", 1))
+    content = bytearray(Path(setting).read_bytes())
     content[100] ^= 0xFF
-    Path(warehouse).write_bytes(content)
+    Path(setting).write_bytes(content)
 
     with pytest.raises(NotAWarehouseError, match=r"damaged.*backup"):
-        read_frame(warehouse, f"SELECT * FROM {NAME}")
+        warehouse.query(f"SELECT * FROM {NAME}")
 
 
 @pytest.mark.parametrize("left", [100, 5_000, 200_000])
-def test_a_file_that_was_cut_short_is_damaged(warehouse: str, left: int) -> None:
-    write(warehouse, full_cell("a", 1))
-    content = Path(warehouse).read_bytes()
+def test_a_file_that_was_cut_short_is_damaged(
+    setting: str, warehouse: Warehouse, left: int
+) -> None:
+    write(warehouse, full_day("a", 1))
+    content = Path(setting).read_bytes()
     assert left < len(content)
-    Path(warehouse).write_bytes(content[:left])
+    Path(setting).write_bytes(content[:left])
 
     with pytest.raises(NotAWarehouseError, match=r"damaged.*backup"):
-        read_frame(warehouse, f"SELECT * FROM {NAME}")
+        warehouse.query(f"SELECT * FROM {NAME}")
 
 
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_folder_is_called_one(tmp_path: Path, *, read_only: bool) -> None:
     with (
         pytest.raises(NotAWarehouseError, match=r"is a folder.*path of a file"),
-        connect(str(tmp_path), read_only=read_only),
+        file_warehouse(str(tmp_path)).connect(writes=not read_only, purpose=""),
     ):
         pass
 
@@ -103,49 +106,49 @@ def test_without_rights_writing_fails_clearly_and_reading_goes_on() -> None:
     answers = queue()
     process = start(write_to_read_only_folder, answers)
 
-    name, message = answers.get(timeout=PATIENCE)
+    name, message = answers.get(timeout=DEADLINE)
     assert name == "ReadOnlyWarehouseError"
     assert "cannot be written (Permission denied). Give this user write access" in message
-    name, message = answers.get(timeout=PATIENCE)
+    name, message = answers.get(timeout=DEADLINE)
     assert name == "ReadOnlyWarehouseError"
     assert "cannot be made (Permission denied). Create it" in message
-    assert answers.get(timeout=PATIENCE) == 42
-    name, message = answers.get(timeout=PATIENCE)
+    assert answers.get(timeout=DEADLINE) == 42
+    name, message = answers.get(timeout=DEADLINE)
     assert name == "ReadOnlyWarehouseError"
     assert "lacks the rights" in message
-    process.join(PATIENCE)
+    process.join(DEADLINE)
 
 
 def test_a_folder_where_a_file_stands_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
 
     with pytest.raises(ReadOnlyWarehouseError, match="cannot be made"):
-        write(str(tmp_path / "data" / "warehouse.duckdb"), full_cell("a", 1))
+        write(open_warehouse(str(tmp_path / "data" / "warehouse.duckdb")), full_day("a", 1))
 
 
-def test_a_full_disk_is_named_and_loses_nothing(warehouse: str) -> None:
-    write(warehouse, full_cell("ab", 1))
+def test_a_full_disk_is_named_and_loses_nothing(setting: str, warehouse: Warehouse) -> None:
+    write(warehouse, full_day("ab", 1))
     answers = queue()
 
-    process = start(write_with_little_room, warehouse, 100_000, answers)
+    process = start(write_with_little_room, setting, 100_000, answers)
 
-    name, message = answers.get(timeout=PATIENCE)
-    process.join(PATIENCE)
+    name, message = answers.get(timeout=DEADLINE)
+    process.join(DEADLINE)
     assert name == "FullDiskError"
     assert "that is full; it holds what it held before. Make room" in message
-    rows = read_frame(
-        warehouse, f"SELECT requested_campaign_id, streams, count(*) FROM {NAME} GROUP BY ALL"
+    rows = warehouse.query(
+        f"SELECT requested_campaign_id, streams, count(*) FROM {NAME} GROUP BY ALL"
     )
     assert sorted(rows.rows()) == [("a", 1, len(COUNTRIES)), ("b", 1, len(COUNTRIES))]
-    write(warehouse, full_cell("ab", 2))
+    write(warehouse, full_day("ab", 2))
 
 
 def test_a_full_disk_for_temporary_files_is_named() -> None:
     answers = queue()
     process = start(spool_with_little_room, answers)
 
-    name, message = answers.get(timeout=PATIENCE)
-    process.join(PATIENCE)
+    name, message = answers.get(timeout=DEADLINE)
+    process.join(DEADLINE)
     assert name == "FullDiskError"
     assert "set TMPDIR" in message
 
@@ -164,16 +167,16 @@ def test_a_full_disk_for_temporary_files_is_named() -> None:
 )
 def test_other_kinds_of_warehouse_are_named_as_not_supported(setting: str) -> None:
     with pytest.raises(UnsupportedWarehouseError, match="SOUNDLINK_WAREHOUSE"):
-        warehouse_file(setting)
+        open_warehouse(setting)
 
 
-def test_a_query_of_a_table_that_is_not_there_says_when_it_will_be(warehouse: str) -> None:
+def test_a_query_of_a_table_that_is_not_there_says_when_it_will_be(warehouse: Warehouse) -> None:
     here = [1]  # never taken for a table, though it has the name of one
     with pytest.raises(MissingTableError, match=r"here does not exist.*first materialisation"):
-        read_frame(warehouse, "SELECT * FROM here")
-    write(warehouse, full_cell("a", 1))
+        warehouse.query("SELECT * FROM here")
+    write(warehouse, full_day("a", 1))
     with pytest.raises(MissingTableError, match="here does not exist"):
-        read_frame(warehouse, "SELECT * FROM here")
+        warehouse.query("SELECT * FROM here")
     assert here == [1]
 
 
@@ -182,12 +185,13 @@ def test_a_query_of_a_table_that_is_not_there_says_when_it_will_be(warehouse: st
     ["a b.duckdb", "it's.duckdb", 'say "x".duckdb', "ä;--x=1.db", "soundlink.duckdb", "temp"],
 )
 def test_any_path_works_and_its_folder_is_made(tmp_path: Path, name: str) -> None:
-    warehouse = str(tmp_path / f"folder of {name}" / name)
+    setting = str(tmp_path / f"folder of {name}" / name)
+    warehouse = open_warehouse(setting)
 
-    write(warehouse, full_cell("a", 1))
+    write(warehouse, full_day("a", 1))
 
-    assert read_frame(warehouse, f"SELECT count(*) FROM {NAME}").item() == len(COUNTRIES)
-    assert Path(warehouse).is_file()
+    assert warehouse.query(f"SELECT count(*) FROM {NAME}").item() == len(COUNTRIES)
+    assert Path(setting).is_file()
 
 
 def test_relative_and_home_paths_are_resolved(
@@ -196,18 +200,18 @@ def test_relative_and_home_paths_are_resolved(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
-    assert warehouse_file("data/w.duckdb") == tmp_path / "data" / "w.duckdb"
-    assert warehouse_file("~/w.duckdb") == tmp_path / "home" / "w.duckdb"
+    assert open_warehouse("data/w.duckdb").name == str(tmp_path / "data" / "w.duckdb")
+    assert open_warehouse("~/w.duckdb").name == str(tmp_path / "home" / "w.duckdb")
 
 
 def test_an_error_while_writing_frees_the_lock(tmp_path: Path) -> None:
-    patience = Patience(0, logging.getLogger(__name__))
+    deadline = Deadline(0, logging.getLogger(__name__))
     file = tmp_path / "warehouse.duckdb"
     with (
         pytest.raises(KeyboardInterrupt),
-        locked(file, exclusive=True, purpose="", patience=patience),
+        locked(file, exclusive=True, purpose="", deadline=deadline),
     ):
         raise KeyboardInterrupt
 
-    with locked(file, exclusive=True, purpose="", patience=patience):
+    with locked(file, exclusive=True, purpose="", deadline=deadline):
         pass

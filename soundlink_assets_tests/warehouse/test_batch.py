@@ -1,8 +1,6 @@
 """Taking deliveries: what is refused at once, what is counted, and that nothing is left behind."""
 
-import os
 import tempfile
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,17 +8,16 @@ import polars as pl
 import pytest
 
 from soundlink_assets.schema.window import Window
-from soundlink_assets.warehouse import spool
-from soundlink_assets.warehouse.errors import MisfitError
-from soundlink_assets.warehouse.types import Deliveries
+from soundlink_assets.warehouse import DeliveryBatch, SchemaMismatchError
+from soundlink_assets.warehouse import batch as batches
 from soundlink_assets_tests.warehouse.deliveries import (
     DAY,
+    EXPORT,
     NEXT_DAY,
     NOON,
     ONE_DAY,
-    TABLE,
     TWO_DAYS,
-    deliveries,
+    batch,
     frame,
 )
 
@@ -34,28 +31,28 @@ def temp_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_rows_are_counted_by_day_and_days_without_rows_too() -> None:
-    with deliveries(TWO_DAYS, {"a": {(DAY, "US"): 1, (DAY, "DE"): 1}, "b": {(DAY, "US"): 1}}) as d:
+    with batch(TWO_DAYS, {"a": {(DAY, "US"): 1, (DAY, "DE"): 1}, "b": {(DAY, "US"): 1}}) as d:
         assert d.rows_by_day() == {DAY: 3, NEXT_DAY: 0}
-        assert d.campaign_ids == ("a", "b")
+        assert d.requested_ids == ("a", "b")
 
 
 def test_rows_wait_in_files_and_memory_holds_a_bounded_number(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(spool, "SPOOL_ROWS", 3)
+    monkeypatch.setattr(batches, "SPOOL_ROWS", 3)
     two_rows = {(DAY, "US"): 1, (DAY, "DE"): 1}
-    with deliveries(ONE_DAY, dict.fromkeys("abcde", two_rows)) as taken:
+    with batch(ONE_DAY, dict.fromkeys("abcde", two_rows)) as taken:
         files = [pl.read_parquet(path) for path in taken.files()]
 
     assert [file.height for file in files] == [4, 4, 2]
     rows = pl.concat(files)
-    assert rows.get_column(spool.ROW_NUMBER).to_list() == list(range(10))
+    assert rows.get_column(batches.ROW_NUMBER).to_list() == list(range(10))
     assert rows.get_column("requested_campaign_id").unique().sort().to_list() == list("abcde")
 
 
 def test_columns_may_come_in_any_order() -> None:
     delivered = frame("a", {(DAY, "US"): 1})
-    with Deliveries(TABLE, ONE_DAY) as taken:
+    with DeliveryBatch(EXPORT, ONE_DAY) as taken:
         taken.add("a", ONE_DAY, delivered.select(reversed(delivered.columns)), NOON)
         taken.add("b", ONE_DAY, frame("b", {(DAY, "US"): 1}), NOON)
         assert pl.read_parquet(taken.files()[0]).height == 2
@@ -63,53 +60,53 @@ def test_columns_may_come_in_any_order() -> None:
 
 def test_a_frame_with_another_type_or_column_is_refused_by_name() -> None:
     delivered = frame("a", {(DAY, "US"): 1})
-    wrong = delivered.with_columns(pl.col("streams").cast(pl.Float64), extra=1).drop("fees")
+    wrong = delivered.with_columns(pl.col("streams").cast(pl.Float64), further=1).drop("fees")
     with (
-        Deliveries(TABLE, ONE_DAY) as taken,
+        DeliveryBatch(EXPORT, ONE_DAY) as taken,
         pytest.raises(
-            MisfitError,
-            match=r"streams is Float64, the table has Int64; extra is Int32, the table has no such "
-            "column; fees is missing",
+            SchemaMismatchError,
+            match="streams is Float64, the table has Int64; further is Int32, the table has no "
+            "such column; fees is missing",
         ),
     ):
         taken.add("a", ONE_DAY, wrong, NOON)
 
 
 def test_a_row_outside_the_window_is_refused() -> None:
-    with Deliveries(TABLE, TWO_DAYS) as taken, pytest.raises(ValueError, match="outside"):
+    with DeliveryBatch(EXPORT, TWO_DAYS) as taken, pytest.raises(ValueError, match="outside"):
         taken.add("a", ONE_DAY, frame("a", {(NEXT_DAY, "US"): 1}), NOON)
 
 
 def test_a_window_outside_the_run_is_refused() -> None:
-    with Deliveries(TABLE, ONE_DAY) as taken, pytest.raises(ValueError, match="not within"):
+    with DeliveryBatch(EXPORT, ONE_DAY) as taken, pytest.raises(ValueError, match="not within"):
         taken.add("a", TWO_DAYS, frame("a", {}), NOON)
 
 
 def test_a_campaign_may_deliver_several_windows_but_no_day_twice() -> None:
     long = Window(DAY, DAY + timedelta(days=99))
-    with Deliveries(TABLE, long) as taken:
+    with DeliveryBatch(EXPORT, long) as taken:
         for window in long.split():
             taken.add("a", window, frame("a", {(window.first, "US"): 1}), NOON)
-        assert taken.cells().height == 100
+        assert taken.days().height == 100
         with pytest.raises(ValueError, match="overlaps"):
             taken.add("a", ONE_DAY, frame("a", {}), NOON)
 
 
-def test_cells_hold_the_newest_and_the_oldest_export_and_the_count() -> None:
+def test_days_hold_the_newest_and_the_oldest_export_and_the_count() -> None:
     older, newer = NOON - timedelta(hours=1), NOON
     mixed = pl.concat([frame("a", {(DAY, "US"): 1}, older), frame("a", {(DAY, "DE"): 1}, newer)])
-    with Deliveries(TABLE, TWO_DAYS) as taken:
+    with DeliveryBatch(EXPORT, TWO_DAYS) as taken:
         taken.add("a", TWO_DAYS, mixed, NOON)
-        cells = taken.cells().sort("report_date")
+        days = taken.days().sort("report_date")
 
-    assert cells.select("exported_at", "oldest_exported_at", "row_count").rows() == [
+    assert days.select("exported_at", "oldest_exported_at", "row_count").rows() == [
         (newer, older, 2),
         (None, None, 0),
     ]
 
 
 def test_closing_removes_the_spool(temp_folder: Path) -> None:
-    taken = deliveries(ONE_DAY, {"a": {(DAY, "US"): 1}})
+    taken = batch(ONE_DAY, {"a": {(DAY, "US"): 1}})
     taken.files()
     assert list(temp_folder.iterdir())
 
@@ -121,25 +118,9 @@ def test_closing_removes_the_spool(temp_folder: Path) -> None:
 
 
 def test_forgotten_deliveries_leave_nothing_behind(temp_folder: Path) -> None:
-    taken = deliveries(ONE_DAY, {"a": {(DAY, "US"): 1}})
+    taken = batch(ONE_DAY, {"a": {(DAY, "US"): 1}})
     taken.files()
     with pytest.warns(ResourceWarning):
         del taken
 
     assert not list(temp_folder.iterdir())
-
-
-def test_a_spool_that_a_killed_run_left_a_day_ago_is_removed(temp_folder: Path) -> None:
-    abandoned, recent, foreign = (
-        temp_folder / name for name in ("soundlink-spool-old", "soundlink-spool-new", "other")
-    )
-    for folder in (abandoned, recent, foreign):
-        folder.mkdir()
-        (folder / "00000.parquet").touch()
-    long_ago = time.time() - 25 * 3600
-    for folder in (abandoned, foreign):
-        os.utime(folder, (long_ago, long_ago))
-
-    Deliveries(TABLE, ONE_DAY).close()
-
-    assert sorted(path.name for path in temp_folder.iterdir()) == ["other", "soundlink-spool-new"]

@@ -7,19 +7,15 @@ import polars as pl
 import pytest
 
 from soundlink_assets.schema.tables import Column, Kind, Table
-from soundlink_assets.warehouse.connection import connect, transaction
-from soundlink_assets.warehouse.errors import MisfitError
-from soundlink_assets.warehouse.frames import replace_all
-from soundlink_assets.warehouse.reading import load_table, read_frame
-from soundlink_assets.warehouse.types import Deliveries
-from soundlink_assets.warehouse.writing import replace_cells
+from soundlink_assets.warehouse import DeliveryBatch, SchemaMismatchError, Warehouse
 from soundlink_assets_tests.warehouse.deliveries import (
     DAY,
+    EXPORT,
     NAME,
     NOON,
     ONE_DAY,
     TABLE,
-    deliveries,
+    batch,
     frame,
     hour,
     write,
@@ -28,23 +24,23 @@ from soundlink_assets_tests.warehouse.deliveries import (
 NEW = Column(
     name="new_figure", kind=Kind.COUNT, description="Added by a later version.", nullable=True
 )
-LATER = replace(TABLE, columns=(*TABLE.columns[:5], NEW, *TABLE.columns[5:]))
+ROWS = EXPORT.rows
+LATER = replace(EXPORT, rows=replace(ROWS, columns=(*ROWS.columns[:5], NEW, *ROWS.columns[5:])))
 
 
-def write_later_version(warehouse: str) -> None:
-    taken = Deliveries(LATER, ONE_DAY)
+def write_later_version(warehouse: Warehouse) -> None:
+    taken = DeliveryBatch(LATER, ONE_DAY)
     delivered = frame("a", {(DAY, "US"): 1}, hour(1)).with_columns(
         pl.lit(7, dtype=pl.Int64).alias("new_figure")
     )
     taken.add("a", ONE_DAY, delivered, hour(1))
-    with taken, connect(warehouse, read_only=False) as connection, transaction(connection):
-        replace_cells(connection, taken, now=hour(1), run_id="later")
+    write(warehouse, taken, now=hour(1), run_id="later")
 
 
 def test_a_later_version_adds_its_columns_to_table_history_and_past_states(
-    warehouse: str,
+    warehouse: Warehouse,
 ) -> None:
-    write(warehouse, deliveries(ONE_DAY, {"a": {(DAY, "US"): 1}}), now=NOON)
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}), now=NOON)
 
     write_later_version(warehouse)
 
@@ -54,49 +50,48 @@ def test_a_later_version_adds_its_columns_to_table_history_and_past_states(
         (f"{NAME}_as_of('{NOON}')", [None]),
         (f"{NAME}_as_of('{hour(1)}')", [7]),
     ):
-        rows = read_frame(warehouse, f"SELECT new_figure, streams FROM {table}").rows()
+        rows = warehouse.query(f"SELECT new_figure, streams FROM {table}").rows()
         assert rows == [(figure, 1) for figure in figures]
 
 
-def test_an_earlier_version_still_writes_a_table_with_more_columns(warehouse: str) -> None:
+def test_an_earlier_version_still_writes_a_table_with_more_columns(warehouse: Warehouse) -> None:
     write_later_version(warehouse)
 
-    write(warehouse, deliveries(ONE_DAY, {"a": {(DAY, "US"): 2}}, exported_at=hour(2)))
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 2}}, exported_at=hour(2)))
 
-    assert read_frame(warehouse, f"SELECT streams, new_figure FROM {NAME}").rows() == [(2, None)]
+    assert warehouse.query(f"SELECT streams, new_figure FROM {NAME}").rows() == [(2, None)]
 
 
-def test_a_column_that_is_not_stored_yet_reads_as_null(warehouse: str) -> None:
-    write(warehouse, deliveries(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+def test_a_column_that_is_not_stored_yet_reads_as_null(warehouse: Warehouse) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
 
-    with connect(warehouse, read_only=True) as connection:
-        rows = load_table(connection, LATER)
+    rows = warehouse.load(LATER.table)
 
-    assert tuple(rows.columns) == LATER.column_names
+    assert tuple(rows.columns) == LATER.table.column_names
     assert rows.schema["new_figure"] == pl.Int64
     assert rows.get_column("new_figure").to_list() == [None]
 
 
-def test_a_stored_type_that_no_longer_fits_is_named_and_nothing_is_written(
-    warehouse: str,
+def test_a_stored_type_that_differs_is_named_and_nothing_is_written(
+    setting: str,
+    warehouse: Warehouse,
 ) -> None:
-    write(warehouse, deliveries(ONE_DAY, {"a": {(DAY, "US"): 1}}))
-    with duckdb.connect(warehouse) as connection:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+    with duckdb.connect(setting) as connection:
         connection.execute(f"ALTER TABLE {NAME} ALTER streams TYPE DOUBLE")
 
     expected = f"{NAME}: streams is stored as DOUBLE, and is BIGINT here"
-    with pytest.raises(MisfitError, match=expected):
-        write(warehouse, deliveries(ONE_DAY, {"a": {(DAY, "US"): 2}}))
-    with pytest.raises(MisfitError, match=expected), connect(warehouse, read_only=True) as reader:
-        load_table(reader, TABLE)
-    assert read_frame(warehouse, f"SELECT streams FROM {NAME}").rows() == [(1.0,)]
+    with pytest.raises(SchemaMismatchError, match=expected):
+        write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 2}}))
+    with pytest.raises(SchemaMismatchError, match=expected):
+        warehouse.load(TABLE)
+    assert warehouse.query(f"SELECT streams FROM {NAME}").rows() == [(1.0,)]
 
 
-def test_columns_are_described_in_the_database(warehouse: str) -> None:
-    write(warehouse, deliveries(ONE_DAY, {"a": {}}))
+def test_columns_are_described_in_the_database(warehouse: Warehouse) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {}}))
 
-    comments = read_frame(
-        warehouse,
+    comments = warehouse.query(
         "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $name",
         {"name": TABLE.name},
     )
@@ -120,9 +115,8 @@ SMALL = Table(
 )
 
 
-def replace_small(warehouse: str, rows: pl.DataFrame) -> None:
-    with connect(warehouse, read_only=False) as connection, transaction(connection):
-        replace_all(connection, SMALL, rows)
+def replace_small(warehouse: Warehouse, rows: pl.DataFrame) -> None:
+    warehouse.replace_table(SMALL, rows)
 
 
 def small(**more: object) -> pl.DataFrame:
@@ -130,12 +124,11 @@ def small(**more: object) -> pl.DataFrame:
     return pl.DataFrame({name: values[name] for name in values if values[name] is not None})
 
 
-def load_small(warehouse: str) -> list[tuple[object, ...]]:
-    with connect(warehouse, read_only=True) as connection:
-        return load_table(connection, SMALL).rows()
+def load_small(warehouse: Warehouse) -> list[tuple[object, ...]]:
+    return warehouse.load(SMALL).rows()
 
 
-def test_columns_are_stored_by_name_whatever_their_order(warehouse: str) -> None:
+def test_columns_are_stored_by_name_whatever_their_order(warehouse: Warehouse) -> None:
     replace_small(warehouse, small().select('c"d', "a b", "day"))
 
     assert load_small(warehouse) == [(DAY, 1, "x")]
@@ -153,17 +146,17 @@ def test_columns_are_stored_by_name_whatever_their_order(warehouse: str) -> None
     ],
 )
 def test_a_frame_that_does_not_fit_is_named_and_nothing_is_written(
-    warehouse: str, rows: pl.DataFrame, message: str
+    warehouse: Warehouse, rows: pl.DataFrame, message: str
 ) -> None:
     replace_small(warehouse, small())
 
-    with pytest.raises(MisfitError, match=message):
+    with pytest.raises(SchemaMismatchError, match=message):
         replace_small(warehouse, rows)
 
     assert load_small(warehouse) == [(DAY, 1, "x")]
 
 
-def test_a_column_of_nulls_takes_the_described_type(warehouse: str) -> None:
+def test_a_column_of_nulls_takes_the_described_type(warehouse: Warehouse) -> None:
     replace_small(warehouse, small(**{'c"d': [None]}))
     assert load_small(warehouse) == [(DAY, 1, None)]
 
@@ -171,21 +164,21 @@ def test_a_column_of_nulls_takes_the_described_type(warehouse: str) -> None:
     assert load_small(warehouse) == [(DAY, 1, "x")]
 
 
-def test_an_empty_first_frame_makes_a_typed_table(warehouse: str) -> None:
+def test_an_empty_first_frame_makes_a_typed_table(warehouse: Warehouse) -> None:
     replace_small(warehouse, small().clear())
 
-    with connect(warehouse, read_only=True) as connection:
-        rows = load_table(connection, SMALL)
+    rows = warehouse.load(SMALL)
     assert rows.schema == {"day": pl.Date, "a b": pl.Int64, 'c"d': pl.String}
 
 
-def test_a_table_that_nothing_has_written_reads_as_a_typed_empty_frame(warehouse: str) -> None:
+def test_a_table_that_nothing_has_written_reads_as_a_typed_empty_frame(
+    warehouse: Warehouse,
+) -> None:
     expected = {"day": pl.Date, "a b": pl.Int64, 'c"d': pl.String}
     for _ in range(2):
-        with connect(warehouse, read_only=True) as connection:
-            rows = load_table(connection, SMALL)
-            some = load_table(connection, SMALL, ONE_DAY, ['c"d'])
+        rows = warehouse.load(SMALL)
+        some = warehouse.load(SMALL, ONE_DAY, ['c"d'])
         assert rows.is_empty()
         assert rows.schema == expected
         assert some.schema == {'c"d': pl.String}
-        write(warehouse, deliveries(ONE_DAY, {"a": {}}))
+        write(warehouse, batch(ONE_DAY, {"a": {}}))
