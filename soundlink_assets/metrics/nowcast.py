@@ -15,6 +15,7 @@ from soundlink_assets.metrics.aggregation import conformed, divided
 from soundlink_assets.metrics.final import final_campaign_days
 from soundlink_assets.metrics.nowcast_model import (
     AGES,
+    Array,
     Expectation,
     History,
     OpenDays,
@@ -207,8 +208,7 @@ class NowcastHistory:
             open_days["report_date"].dt.weekday().to_numpy().astype(np.int64) - 1,
             open_days["value"].to_numpy(),
         )
-        amount = self._series["is_amount"].to_numpy()[days.series]
-        counts, amounts = expected_counts(history, days), expected_amounts(history, days)
+        estimates = self._estimates(history, days)
         own = history.known.sum(1)[days.series, days.age]
         group = (history.of_group(history.known.astype(float)) > 0).sum(1)[days.series, days.age]
         known = np.isfinite(history.final)
@@ -216,10 +216,7 @@ class NowcastHistory:
         enough = pl.max_horizontal("own", "group") >= schema.LEAST_BASIS_DAYS
         pooled = pl.col("own") < schema.LEAST_BASIS_DAYS
         said = open_days.with_columns(
-            *(
-                pl.Series(name, np.where(amount, getattr(amounts, name), getattr(counts, name)))
-                for name in _ESTIMATES
-            ),
+            *(pl.Series(name, estimates[name]) for name in _ESTIMATES),
             pl.Series("own", own),
             pl.Series("group", group),
             pl.Series("usual", usual[days.series]),
@@ -252,6 +249,23 @@ class NowcastHistory:
             pl.when(spoken).then("pooled").alias("pooled"),
             "reason",
         )
+
+    def _estimates(self, history: History, days: OpenDays) -> dict[str, Array]:
+        """`Expectation`s of all days, by the name of the figure."""
+        is_amount = self._series["is_amount"].to_numpy()
+        found = {name: np.full(days.value.shape, np.nan) for name in _ESTIMATES}
+        for estimate, chosen in ((expected_counts, ~is_amount), (expected_amounts, is_amount)):
+            here = chosen[days.series]
+            of_chosen = OpenDays(
+                (chosen.cumsum() - 1)[days.series[here]],
+                days.age[here],
+                days.weekday[here],
+                days.value[here],
+            )
+            expectation = estimate(history.of(chosen), of_chosen)
+            for name in _ESTIMATES:
+                found[name][here] = getattr(expectation, name)
+        return found
 
 
 def _closed_at() -> pl.Expr:

@@ -4,7 +4,7 @@ Every nowcast is made again as at the end of a UTC day, from fetches until then 
 that makes today's. Scores after Bracher et al. (2021) PLOS Computational Biology 17:e1008618.
 """
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
@@ -62,7 +62,7 @@ def judged_nowcasts(observed: pl.DataFrame, days: int) -> pl.DataFrame:
         .agg(pl.col("value").last().alias("final"))
     )
     last = final["report_date"].max()
-    if last is None:
+    if not isinstance(last, date):
         return pl.DataFrame()
     first = last - timedelta(days=days - 1)
     history = NowcastHistory(observed)

@@ -6,10 +6,10 @@ shrunk to the organisation's by `PRIOR_COUNT` counts. What is still missing comb
 count with the level of the campaign's days, the more of the latter the fewer were counted and the
 more alike the days are (Bornhuetter-Ferguson credibility, Mack 2000; equivalently, the posterior
 mean of a Gamma-Poisson day). Its error is negative binomial (Johnson et al. 2025, baselinenowcast):
-what the day's level and the estimated completeness leave open, plus an excess dispersion per age
-that is averaged over its likelihood on past days, each nowcast from the other days; other campaigns
-of the organisation count for `PRIOR_DAYS` days in it (power prior, Ibrahim and Chen 2000). Where
-weekdays report differently, the same likelihood decides whether completeness is by weekday.
+what the day's level and the estimated completeness leave open, plus an excess dispersion by age.
+That comes from its likelihood on past nowcasts, each of a final day from those that were final when
+it was open; other campaigns of the organisation count for `PRIOR_DAYS` days in it (power prior,
+Ibrahim and Chen 2000). The same likelihood decides how far completeness goes by weekday.
 
 **Downward revisions** are a separate case: the share of days that fell, and by how much. A day's
 revision is a mixture of the two.
@@ -87,6 +87,10 @@ class History:
         np.add.at(sums, self.group, values)
         return np.asarray(sums[self.group], np.float64)
 
+    def of(self, chosen: Flags) -> "History":
+        """The chosen series."""
+        return History(self.reported[chosen], self.final[chosen], self.group[chosen], self.weekday)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenDays:
@@ -110,7 +114,7 @@ class Expectation:
 
 
 def expected_counts(history: History, days: OpenDays) -> Expectation:
-    """What open days of counts will come to."""
+    """What open days of counts will come to. Intervals hold at least what they say."""
     known = history.known
     final = np.broadcast_to(history.final[:, :, None], known.shape)
     fell = known & (final < history.reported)
@@ -235,7 +239,7 @@ class _Level:
         """
         seen = share * self.mean
         like = self.trust * np.exp(_log_chance(value, seen, self.steadiness))
-        unlike = (1 - self.trust) * np.exp(_log_chance(value, seen, np.float64(UNSTEADY)))
+        unlike = (1 - self.trust) * np.exp(_log_chance(value, seen, np.array(UNSTEADY)))
         trust = np.divide(like, like + unlike, out=np.zeros_like(like), where=like + unlike > 0)
         worth = UNSTEADY + trust * (self.steadiness - UNSTEADY)
         mean = (1 - share) * (value + worth) / (share + trust * self.steadiness / self.mean)

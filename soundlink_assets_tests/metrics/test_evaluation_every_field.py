@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from soundlink_assets.provider.violations import ContractViolation
 
 from soundlink_assets.metrics.evaluation import failing_rows
 from soundlink_assets.provider.parsing import DeliveryParser, verify_request
+from soundlink_assets.provider.violations import ContractViolation
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
