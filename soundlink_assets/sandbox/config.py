@@ -1,9 +1,12 @@
-"""What a sandbox can be told before it starts. What it does with it stands in the other modules."""
+"""What a sandbox can be told before it starts. What it does with it is in the other modules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 
+from soundlink_assets.schema import EXPORTS, Export, Scope
+from soundlink_assets.schema.window import REVISION_DAYS
 from soundlink_assets.settings import AuthStyle
 
 
@@ -30,31 +33,76 @@ class OverCap(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Completeness:
+    """How much of a day's final plays and people an export shows while the day is open.
+
+    `curve` are the fractions that are reported 0, 1, 2, ... days after the day closed, linear in
+    between; after its last number, and at the latest when the day is final, all is reported.
+    `spread` is how much campaigns differ: each raises the curve to a power of its own, between
+    e^-spread and e^spread. `noise` is the standard deviation (of the logarithm) by which the
+    fraction varies from export to export, so that figures are also revised downwards.
+    `overreported` is the chance that a campaign-day is reported up to a tenth too high until it is
+    final.
+    """
+
+    curve: tuple[float, ...] = (0.8, 0.883, 0.931, 0.96, 0.976, 0.986, 0.992)
+    spread: float = 0.0
+    noise: float = 0.0
+    overreported: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.curve) <= REVISION_DAYS:
+            raise ValueError(f"a completeness curve has 1 to {REVISION_DAYS} fractions")
+
+    def fraction(self, age: float) -> float:
+        """The fraction reported `age` days after the day closed, of a campaign with power 1."""
+        for days, (earlier, later) in enumerate(pairwise((*self.curve, 1.0))):
+            if age < days + 1:
+                return earlier + (later - earlier) * (age - days)
+        return 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig:
     """The settings of a sandbox.
 
     `seed` and `anchor` decide every figure of the world: campaigns are laid out around the anchor,
     and figures depend on nothing else but the clock. An anchor of None is the first day of the
     month in which the sandbox starts, so that a sandbox restarted in that month is the same one.
-    `history_days` is how long before the anchor the oldest campaigns began.
+    `history_days` is how long before the anchor the oldest campaigns began. `dispersion` is the
+    variance by which a campaign's audience varies from day to day, as a share of its mean squared.
     `batch_hours` are the hours (UTC) at which the provider builds its exports every day; figures
     and `exported_at` change then and only then. Without any, exports are built on request.
-    `limits` are per key; none by default. `cache_bytes` bounds the memory for rendered days.
+    `exports` are served, with the lists of their scopes; their rows follow from their description.
+    `limits` are per key; none by default. `cached_days` bounds how many rendered days are kept.
     """
 
     seed: int = 7
     anchor: date | None = None
     campaign_count: int = 7
+    soundlink_count: int = 0
     history_days: int = 210
     daily_budget_factor: float = 1.0
+    dispersion: float = 0.0
+    completeness: Completeness = field(default_factory=Completeness)
     batch_hours: tuple[int, ...] = (3,)
+    exports: tuple[Export, ...] = EXPORTS
     auth_style: AuthStyle = AuthStyle.X_API_KEY
     limits: tuple[Limit, ...] = ()
     over_cap: OverCap = OverCap.REFUSE
-    cache_bytes: int = 256 * 2**20
+    cached_days: int = 4096
 
     def __post_init__(self) -> None:
         if self.campaign_count < 1:
             raise ValueError("a sandbox needs at least one campaign")
         if any(hour not in range(24) for hour in self.batch_hours):
             raise ValueError("batch_hours are hours of the day, 0 to 23")
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes of the exports, each once."""
+        return tuple({export.scope.name: export.scope for export in self.exports}.values())
+
+    def export(self, name: str) -> Export:
+        """The export of that name; KeyError if it is not served."""
+        return {export.name: export for export in self.exports}[name]

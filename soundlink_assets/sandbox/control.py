@@ -11,17 +11,17 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.routing import Route
 
-from soundlink_assets.sandbox.answers import Answer, control_answer
-from soundlink_assets.sandbox.faults import Fault, PlannedFault
-from soundlink_assets.sandbox.keys import Key
-from soundlink_assets.sandbox.state import Sandbox
+from soundlink_assets.sandbox.access import Key
+from soundlink_assets.sandbox.ready_made import known_faults
+from soundlink_assets.sandbox.responses import Response, control_response
+from soundlink_assets.sandbox.sandbox import Sandbox
 
-_Control = Callable[[Sandbox, Request], Awaitable[Answer]]
+_Control = Callable[[Sandbox, Request], Awaitable[Response]]
 
 
-async def _show(sandbox: Sandbox, _request: Request) -> Answer:
+async def _show(sandbox: Sandbox, _request: Request) -> Response:
     now = sandbox.now()
-    return control_answer(
+    return control_response(
         200,
         {
             "synthetic": True,
@@ -39,11 +39,15 @@ async def _show(sandbox: Sandbox, _request: Request) -> Answer:
                 }
                 for campaign in sandbox.world.campaigns_at(now)
             ],
+            "soundlinks": [
+                {"soundlinkId": link.id, "name": link.name, "targetType": link.target_type}
+                for link in sandbox.world.links_at("soundlink", now)
+            ],
         },
     )
 
 
-async def _set_clock(sandbox: Sandbox, request: Request) -> Answer:
+async def _set_clock(sandbox: Sandbox, request: Request) -> Response:
     given = await _json_object(request)
     ticking = bool(given.get("ticking", False))
     if "now" in given:
@@ -52,32 +56,39 @@ async def _set_clock(sandbox: Sandbox, request: Request) -> Answer:
         sandbox.clock.advance(timedelta(hours=float(given["advance_hours"])))
     else:
         raise ValueError('give "now" (a time with its zone) or "advance_hours"')
-    return control_answer(200, {"now": sandbox.now().isoformat()})
+    return control_response(200, {"now": sandbox.now().isoformat()})
 
 
-async def _list_faults(sandbox: Sandbox, _request: Request) -> Answer:
-    known = {fault.value: fault.meaning for fault in Fault}
-    return control_answer(200, {"pending": _pending(sandbox), "known": known})
+async def _list_faults(sandbox: Sandbox, _request: Request) -> Response:
+    faults = known_faults(sandbox.config.exports)
+    known = {name: fault.meaning for name, fault in faults.items()}
+    return control_response(200, {"pending": _pending(sandbox), "known": known})
 
 
-async def _plan_fault(sandbox: Sandbox, request: Request) -> Answer:
-    sandbox.faults.add(PlannedFault(**await _json_object(request)))
-    return control_answer(201, {"pending": _pending(sandbox)})
+async def _plan_fault(sandbox: Sandbox, request: Request) -> Response:
+    given = await _json_object(request)
+    if not {"path", "fault"} <= given.keys() or not isinstance(given["fault"], str):
+        raise ValueError('give "path" (a pattern) and "fault" (a name)')
+    sandbox.fail(**given)
+    return control_response(201, {"pending": _pending(sandbox)})
 
 
 def _pending(sandbox: Sandbox) -> list[dict[str, Any]]:
     return [
-        planned.model_dump(mode="json", exclude_defaults=True)
+        {
+            "fault": planned.fault.name,
+            **planned.model_dump(exclude_defaults=True, exclude={"fault"}),
+        }
         for planned in sandbox.faults.pending()
     ]
 
 
-async def _clear_faults(sandbox: Sandbox, _request: Request) -> Answer:
+async def _clear_faults(sandbox: Sandbox, _request: Request) -> Response:
     sandbox.clear()
-    return control_answer(200, {"pending": []})
+    return control_response(200, {"pending": []})
 
 
-async def _list_requests(sandbox: Sandbox, _request: Request) -> Answer:
+async def _list_requests(sandbox: Sandbox, _request: Request) -> Response:
     served = [
         {
             "method": served.method,
@@ -90,12 +101,12 @@ async def _list_requests(sandbox: Sandbox, _request: Request) -> Answer:
         }
         for served in sandbox.requests
     ]
-    return control_answer(200, {"requests": served})
+    return control_response(200, {"requests": served})
 
 
-async def _forget_requests(sandbox: Sandbox, _request: Request) -> Answer:
+async def _forget_requests(sandbox: Sandbox, _request: Request) -> Response:
     sandbox.forget_requests()
-    return control_answer(200, {"requests": []})
+    return control_response(200, {"requests": []})
 
 
 async def _json_object(request: Request) -> dict[str, Any]:
@@ -124,14 +135,14 @@ def control_routes(sandbox: Sandbox) -> list[Route]:
     ]
 
 
-def _controlling(sandbox: Sandbox, control: _Control) -> Callable[[Request], Awaitable[Answer]]:
-    async def endpoint(request: Request) -> Answer:
+def _controlling(sandbox: Sandbox, control: _Control) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
         try:
             return await control(sandbox, request)
         except ValidationError as error:
-            return control_answer(400, {"error": _explained(error)})
+            return control_response(400, {"error": _explained(error)})
         except (ValueError, TypeError) as error:
-            return control_answer(400, {"error": str(error)})
+            return control_response(400, {"error": str(error)})
 
     return endpoint
 

@@ -1,169 +1,154 @@
-"""The faults that can be asked for, by name, and which of them a request meets.
+"""The faults that the sandbox can show, and which of them a request meets.
 
-What a fault does to an answer is in `answers` (statuses and transport) and `spoiling` (lines).
+A `Fault` is data: a status instead of the response, an edit of its body, or a way of sending it.
+The ready-made ones are in `ready_made`; tests make others from the same parts.
 """
 
+import math
 import threading
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
 from fnmatch import fnmatchcase
-from typing import Any, Self
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
+from soundlink_assets.sandbox.access import Problem
+from soundlink_assets.sandbox.edits import Edit, Options
+from soundlink_assets.sandbox.responses import (
+    JSON,
+    NORMAL,
+    Response,
+    Timing,
+    http_date,
+    problem_response,
+)
+from soundlink_assets.schema import EXPORTS, Export
 
-class Fault(StrEnum):
-    """Every misbehaviour that the sandbox can show; `meaning` says what a client sees."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        """A member that is its name, with its meaning beside it."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
-
-    @classmethod
-    def named(cls, name: str) -> "Fault":
-        """The fault of that name; ValueError that lists all names if there is none."""
-        for fault in cls:
-            if fault.value == name:
-                return fault
-        raise ValueError(f"{name!r} is no fault; there are {', '.join(cls)}")
-
-    INVALID_API_KEY = "invalid_api_key", "401 `invalid_api_key`."
-    API_KEY_REVOKED = "api_key_revoked", "401 `api_key_revoked`."
-    API_KEY_EXPIRED = "api_key_expired", "401 `api_key_expired`."
-    MIXED_CREDENTIALS = "mixed_credentials", "401 `mixed_credentials`."
-    INVALID_TOKEN = "invalid_token", "401 `invalid_token`."
-    INSUFFICIENT_SCOPE = "insufficient_scope", "403 `insufficient_scope`."
-    ACCESS_DENIED = "access_denied", "403 `access_denied`."
-    CAMPAIGN_NOT_FOUND = "campaign_not_found", "404 `campaign_not_found`."
-    NOT_FOUND = "not_found", "404 `not_found`: the API is switched off for the organisation."
-    INVALID_QUERY_PARAMETER = "invalid_query_parameter", "400 `invalid_query_parameter`."
-    INVALID_DATE_RANGE = "invalid_date_range", "400 `invalid_date_range`."
-    UNKNOWN_CLIENT_ERROR = "unknown_client_error", "A 4xx with a code that no document names."
-    RATE_LIMITED = "rate_limited", "429 with Retry-After; option `seconds` (default 1)."
-    RATE_LIMITED_SILENTLY = "rate_limited_silently", "429 without Retry-After."
-    INTERNAL_ERROR = "internal_error", "500 `internal_error`."
-    UNKNOWN_SERVER_ERROR = "unknown_server_error", "503 with a code that no document names."
-    BAD_GATEWAY = "bad_gateway", "502 with an HTML page instead of an envelope."
-    GATEWAY_TIMEOUT = "gateway_timeout", "504 with an empty body."
-    REDIRECT = "redirect", "307 to another host; option `location`."
-
-    LATENCY = "latency", "A pause before the answer; option `seconds` (default 1)."
-    SLOW_BODY = "slow_body", "A pause in the middle of the body; option `seconds` (default 1)."
-    DROPPED_CONNECTION = "dropped_connection", "The connection is reset before any answer."
-    DROPPED_BODY = "dropped_body", "The connection is reset in the middle of the body."
-    GZIP = "gzip", "The body is compressed although nobody asked."
-    GZIP_CUT = "gzip_cut", "A compressed body without its end."
-
-    ENVELOPE = "envelope", "200 with a JSON envelope instead of rows."
-    CUT_INSIDE_LINE = "cut_inside_line", "The body ends in the middle of a line."
-    CUT_BETWEEN_LINES = "cut_between_lines", "The body ends at a line end, some lines early."
-    FEWER_ROWS = "fewer_rows", "A line in the middle is missing, against X-Row-Count."
-    MISSING_ROW_COUNT = "missing_row_count", "No X-Row-Count header."
-    NO_FINAL_NEWLINE = "no_final_newline", "The last line has no line end."
-    BLANK_LINES = "blank_lines", "Blank lines between the rows and at the end."
-    CRLF = "crlf", "Lines end in carriage return and newline."
-    FRACTIONAL_SECONDS = "fractional_seconds", "`exported_at` with milliseconds."
-    ABSENT_OPTIONAL_KEYS = (
-        "absent_optional_keys",
-        "Keys that may be absent are, wherever they would be null (campaigns: all later fields).",
-    )
-    EXTRA_KEYS = "extra_keys", "A key that the contract does not know; option `field`."
-    SHUFFLED_LINES = "shuffled_lines", "The lines in no order."
-    QUOTED_STRING_BODY = (
-        "quoted_string_body",
-        "The whole body as one JSON string, as the contract's page prints its sample.",
-    )
-    UNICODE_LINE_SEPARATORS = (
-        "unicode_line_separators",
-        "Unescaped U+2028, U+2029 and U+0085 in names: valid JSON, no line ends.",
-    )
-    EMPTY = "empty", "No rows at all: everything was withdrawn."
-    VANISHED_ROWS = "vanished_rows", "Every third row is withdrawn; X-Row-Count agrees."
-    STALE_EXPORT = (
-        "stale_export",
-        "An older batch: `exported_at` goes back; option `hours` (default 48).",
-    )
-
-    UNPARSABLE_LINE = "unparsable_line", "A line in the middle that is no JSON."
-    NOT_AN_OBJECT = "not_an_object", "A line in the middle that is JSON but no object."
-    INVALID_UTF8 = "invalid_utf8", "Bytes that are not UTF-8 within a name."
-    REQUIRED_KEY_MISSING = "required_key_missing", "A row lacks a required key; option `field`."
-    REQUIRED_KEY_NULL = "required_key_null", "A row has null for a required key; option `field`."
-    WRONG_TYPE = "wrong_type", "A row has a value of another type; options `field`, `value`."
-    OTHER_SCHEMA_VERSION = (
-        "other_schema_version",
-        "All rows say another schema version; option `value` (default 1.1).",
-    )
-    OTHER_CAMPAIGN = "other_campaign", "A row of another campaign."
-    OTHER_DAY = "other_day", "A row of a day before the window."
-    CONFLICTING_DUPLICATES = "conflicting_duplicates", "One row twice, with different figures."
-    EXACT_DUPLICATES = "exact_duplicates", "One row twice, the same."
-    NEGATIVE_COUNT = "negative_count", "A row has a negative count; option `field`."
-
-    BROKEN_LISTENERS = (
-        "broken_listeners_identity",
-        "listeners is off by `by` (default 1) from new + returning.",
-    )
-    BROKEN_STREAMS = (
-        "broken_streams_identity",
-        "streams is off by `by` (default 1) from its two parts.",
-    )
-    BROKEN_SPEND_TOTAL = (
-        "broken_spend_total_identity",
-        "spend_total is off by `by` (default 1) from spend_media + fees.",
-    )
-    BROKEN_STREAMS_PER_LISTENER = (
-        "broken_streams_per_listener_identity",
-        "The published ratio is off by `by` (default 1).",
-    )
-    BROKEN_CPL = "broken_cpl_identity", "The published ratio is off by `by` (default 1)."
-    BROKEN_CPF = "broken_cpf_identity", "The published ratio is off by `by` (default 1)."
-    BROKEN_COST_PER_RESULT = (
-        "broken_cost_per_result_identity",
-        "The published ratio is off by `by` (default 1).",
-    )
-    BROKEN_CPC_LINKCLICK = (
-        "broken_cpc_linkclick_identity",
-        "The published ratio is off by `by` (default 1).",
-    )
-    BROKEN_CTR_LINKCLICK = (
-        "broken_ctr_linkclick_identity",
-        "The published ratio is off by `by` (default 1).",
-    )
-    BROKEN_CTR_ADCLICK = (
-        "broken_ctr_adclick_identity",
-        "The published ratio is off by `by` (default 1).",
-    )
-    BROKEN_SPL = "broken_spl_identity", "The published ratio is off by `by` (default 1)."
-
-    SHORT_PAGE = "short_page", "A page of a list lacks an item that `totalCount` counts."
-    CUT_JSON = "cut_json", "The body of a JSON route ends in its middle."
+T = TypeVar("T")
 
 
-class PlannedFault(BaseModel):
-    """A fault for the requests whose path matches the shell pattern `path`.
+class Stage(Enum):
+    """Where on the way of a request a fault is met: one of each at most."""
 
-    It lets `after` matching requests pass, then meets `count` of them (None: all). What the other
-    options do stands in the `meaning` of the faults that have them.
+    DELAY = auto()
+    INSTEAD = auto()
+    BODY = auto()
+    SENDING = auto()
+
+
+class _ByName(type):
+    """Lets ready-made faults be named as attributes: `Fault.BAD_GATEWAY`."""
+
+    def __getattr__(cls, name: str) -> "Fault":
+        if not name.isupper():
+            raise AttributeError(name)
+        try:
+            return Fault.named(name.lower())
+        except ValueError as error:
+            raise AttributeError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(metaclass=_ByName):
+    """One misbehaviour; `meaning` says what a client sees.
+
+    With `status` that response is sent instead: an error envelope with `code`, or `content`.
+    `headers` are set, or removed (None). `edit` changes the body before it is put together.
+    `encode` compresses what is sent (gzip, deflate), declared by the word `declare` or not at all;
+    `keep` is the part of the bytes that is sent then. `timing` is how they are sent, its pause the
+    option `seconds`; `delays` pauses for as long before the response. `shifts_clock` moves the
+    `Date` header by the option `hours`. `json_only` leaves exports alone.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    name: str = "custom"
+    meaning: str = ""
+    status: int | None = None
+    code: str = ""
+    content: bytes | Callable[[Options], bytes] | None = None
+    headers: tuple[tuple[str, str | None], ...] = ()
+    edit: Edit | None = None
+    encode: str = ""
+    declare: str | None = None
+    keep: float = 1.0
+    timing: Timing = NORMAL
+    delays: bool = False
+    shifts_clock: bool = False
+    json_only: bool = False
+
+    @classmethod
+    def named(cls, name: str, exports: Iterable[Export] = EXPORTS) -> "Fault":
+        """The ready-made fault of that name; ValueError that lists all names if there is none."""
+        from soundlink_assets.sandbox.ready_made import known_faults  # noqa: PLC0415 - made of these
+
+        known = known_faults(exports)
+        if name not in known:
+            raise ValueError(f"{name!r} is not a fault; there are {', '.join(known)}")
+        return known[name]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def stage(self) -> Stage:
+        """Where it is met."""
+        if self.delays:
+            return Stage.DELAY
+        if self.status is not None or self.timing.dropped_after == 0 or self.timing.slow_headers:
+            return Stage.INSTEAD
+        return Stage.BODY if self.edit is not None else Stage.SENDING
+
+    def instead(self, options: Options, now: datetime) -> Response:
+        """The response that is sent instead."""
+        body = self.content(options) if callable(self.content) else self.content
+        if body is None and self.code:
+            problem = Problem(self.status or 0, self.code, "The request was refused.")
+            response = problem_response(problem)
+        else:
+            response = Response(status=self.status or 0, body=body or b"")
+        response = response.dated(now)
+        return self.sent(response, options) or response
+
+    def sent(self, response: Response, options: Options) -> Response | None:
+        """The response as this fault sends it; None if it cannot show it."""
+        if self.json_only and response.headers.get("content-type") != JSON:
+            return None
+        if self._needs_a_body and not response.body:
+            return None
+        if any(value is None and name not in response.headers for name, value in self.headers):
+            return None
+        if self.encode:
+            response = response.encoded(self.encode, self.declare)
+        changes = {
+            name: value and value.format(seconds=math.ceil(options.seconds), options=options)
+            for name, value in self.headers
+        }
+        if self.shifts_clock:
+            moment = parsedate_to_datetime(response.headers["date"])
+            changes["date"] = http_date(moment + timedelta(hours=options.hours))
+        body = response.body[: int(len(response.body) * self.keep)]
+        timing = replace(self.timing, pause=options.seconds)
+        return replace(response.with_headers(changes), body=body, timing=timing)
+
+    @property
+    def _needs_a_body(self) -> bool:
+        timing = self.timing
+        return bool(self.encode or self.keep < 1 or timing.pieces > 1 or timing.dropped_after)
+
+
+class PlannedFault(Options):
+    """A fault for the requests whose path matches the shell pattern `path`.
+
+    It lets `after` matching requests pass, then meets `count` of them (None: all).
+    """
 
     path: str
     fault: Fault
     count: PositiveInt | None = 1
     after: NonNegativeInt = 0
-    seconds: NonNegativeFloat = 1.0
-    location: str = "https://elsewhere.invalid/v1/"
-    field: str | None = None
-    value: Any = None
-    by: float = 1.0
-    hours: NonNegativeFloat = 48.0
 
 
 class FaultPlan:
@@ -188,11 +173,16 @@ class FaultPlan:
         with self._lock:
             return tuple(planned.model_copy() for planned in self._planned)
 
-    def take(self, path: str, can_show: Callable[[PlannedFault], bool]) -> PlannedFault | None:
-        """The first planned fault that this answer can show; it counts as met."""
+    def take(
+        self, path: str, stage: Stage, show: Callable[[PlannedFault], T | None]
+    ) -> tuple[PlannedFault, T] | None:
+        """The first planned fault of the stage that `show` can show; it counts as met."""
         with self._lock:
             for planned in self._planned:
-                if not fnmatchcase(path, planned.path) or not can_show(planned):
+                if planned.fault.stage is not stage or not fnmatchcase(path, planned.path):
+                    continue
+                shown = show(planned)
+                if shown is None:
                     continue
                 if planned.after > 0:
                     planned.after -= 1
@@ -201,5 +191,5 @@ class FaultPlan:
                     self._planned.remove(planned)
                 elif planned.count is not None:
                     planned.count -= 1
-                return planned
+                return planned, shown
         return None

@@ -56,7 +56,7 @@ _FORMS = ("{0} - {1}", "{0} ({1})", "{0}", "{0} / {1}")
 
 
 class NameBook:
-    """Deals names so that neighbours never share one; starts over when a pile is used up."""
+    """Deals names so that neighbours never share one; starts over when all were dealt."""
 
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
@@ -81,15 +81,15 @@ class NameBook:
         return next(self._playlists)
 
     def campaign(self, subject: str) -> str:
-        """A campaign's display name, as people write them: the subject and what it is for."""
+        """The display name of a campaign, as people write them: the subject and what it is for."""
         return self._draw.choice(_FORMS).format(subject, next(self._purposes))
 
 
 def _dealt(draw: random.Random, names: Sequence[str]) -> Iterator[str]:
-    pile = list(names)
+    deck = list(names)
     while True:
-        draw.shuffle(pile)
-        yield from pile
+        draw.shuffle(deck)
+        yield from deck
 
 
 def _artists(draw: random.Random) -> list[str]:

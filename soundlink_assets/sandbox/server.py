@@ -1,22 +1,33 @@
 """The sandbox over HTTP on this machine: in the background for tests and the demo, or in front."""
 
+import asyncio
 import errno
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
 
-from soundlink_assets.sandbox.app import create_app
+from soundlink_assets.sandbox.access import RefusedError
 from soundlink_assets.sandbox.config import SandboxConfig
-from soundlink_assets.sandbox.state import Sandbox
+from soundlink_assets.sandbox.control import control_routes
+from soundlink_assets.sandbox.faults import Stage
+from soundlink_assets.sandbox.responses import Response, problem_response
+from soundlink_assets.sandbox.routes import Call, ReadRoute, read_routes
+from soundlink_assets.sandbox.sandbox import Sandbox, ServedRequest
 
 HOST = "127.0.0.1"
 """The sandbox is for this machine alone."""
 
 _BACKLOG = 128
+_WORTH_COMPRESSING = 500
+_ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class PortTakenError(Exception):
@@ -81,6 +92,78 @@ def banner(sandbox: RunningSandbox) -> str:
     )
 
 
+def create_app(sandbox: Sandbox) -> Starlette:
+    """The sandbox as an ASGI application: the read routes, and `/sandbox` to control it."""
+    unknown = ReadRoute("/{path:path}", "", _unknown_route)
+    return Starlette(
+        routes=[
+            *control_routes(sandbox),
+            *(
+                Route(read.path, _serving(sandbox, read), methods=["GET"])
+                for read in read_routes(sandbox.config)
+            ),
+            Route(unknown.path, _serving(sandbox, unknown), methods=_ANY_METHOD),
+        ]
+    )
+
+
+def _unknown_route(_call: Call) -> Response:
+    raise RefusedError(404, "not_found", "Not found.")
+
+
+def _serving(sandbox: Sandbox, route: ReadRoute) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that serves the route, after faults, authentication and limits.
+
+    All of it is decided and logged when the request arrives. A request that pauses longer than its
+    client waits would otherwise meet a fault that was planned for a later one.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        call = Call(sandbox, request, sandbox.now())
+        moment = time.monotonic()
+        delay = call.take(Stage.DELAY, lambda planned: planned)
+        response = _respond(call, route, moment)
+        sandbox.record(_served(call, response, moment))
+        if delay is not None:
+            await asyncio.sleep(delay.seconds)
+        return response
+
+    return endpoint
+
+
+def _respond(call: Call, route: ReadRoute, moment: float) -> Response:
+    instead = call.take(Stage.INSTEAD, lambda planned: planned.fault.instead(planned, call.now))
+    if instead is not None:
+        return instead
+    try:
+        call.admit(route.permission, moment)
+        response = route.handler(call)
+    except RefusedError as error:
+        return problem_response(error.problem).dated(call.now)
+    response = response.dated(call.now)
+    sent = call.take(Stage.SENDING, lambda planned: planned.fault.sent(response, planned))
+    response = sent or response
+    accepted = call.request.headers.get("accept-encoding", "")
+    if "gzip" in accepted and len(response.body) >= _WORTH_COMPRESSING:
+        response = response.encoded("gzip", "gzip")
+    return response
+
+
+def _served(call: Call, response: Response, moment: float) -> ServedRequest:
+    headers = call.request.headers
+    key = headers.get("x-api-key") or headers.get("authorization") or ""
+    return ServedRequest(
+        method=call.request.method,
+        path=call.request.url.path,
+        query=dict(call.query),
+        status=response.status,
+        key_tail=key[-4:],
+        at=call.now,
+        moment=moment,
+        faults=tuple(call.met),
+    )
+
+
 def _listening(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,6 +186,8 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
             create_app(sandbox),
             log_level="critical",
             access_log=False,
+            date_header=False,  # the sandbox's clock tells the time, not the machine's
+            server_header=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
             ws="none",

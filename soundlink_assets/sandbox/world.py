@@ -1,41 +1,29 @@
-"""The synthetic world: an organisation's campaigns and what the exports say of them at any moment.
+"""The synthetic world: an organisation's links and what the exports say of them at any moment.
 
 Everything follows from the configuration, the anchor date and the moment asked about; a day is
 computed when it is asked for and does not depend on other days. `World.rows` is the truth that a
 reader's tables can be compared with. HTTP is not known here.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 from soundlink_assets.sandbox import draws
-from soundlink_assets.sandbox.cache import ByteCache
-from soundlink_assets.sandbox.campaigns import Campaign
+from soundlink_assets.sandbox.completeness import stage_of
 from soundlink_assets.sandbox.config import SandboxConfig
-from soundlink_assets.sandbox.country_figures import country_lines
-from soundlink_assets.sandbox.engagement_figures import engagement_lines
-from soundlink_assets.sandbox.layout import campaigns_of
-from soundlink_assets.sandbox.lines import EXPORTED_AT
-from soundlink_assets.sandbox.maturing import Stage, stage_of
-from soundlink_assets.sandbox.rows import Row, read_rows
-from soundlink_assets.schema import (
-    CAMPAIGN_COUNTRY_DAILY,
-    CAMPAIGN_ENGAGEMENT_DAILY,
-    EXPORTS,
-    Export,
-)
+from soundlink_assets.sandbox.layout import campaigns_of, soundlinks_of
+from soundlink_assets.sandbox.links import Campaign, Link, Soundlink, stamp
+from soundlink_assets.sandbox.rows import EXPORTED_AT, Row, RowWriter, read_rows
+from soundlink_assets.schema import Export
 from soundlink_assets.schema.window import Window, final_at
 
-_LINES: dict[str, Callable[[int, Campaign, date, Stage], list[str]]] = {
-    CAMPAIGN_COUNTRY_DAILY.name: country_lines,
-    CAMPAIGN_ENGAGEMENT_DAILY.name: engagement_lines,
-}
 _PLACEHOLDER = EXPORTED_AT.encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Lines:
     """The lines of one delivery, each with its line end, and how many they are."""
 
     content: bytes
@@ -43,28 +31,35 @@ class Body:
 
 
 def anchor_of(config: SandboxConfig, now: datetime) -> date:
-    """The date that campaigns are laid out around: configured, or the first of this month."""
+    """The date that links are laid out around: configured, or the first of this month."""
     return config.anchor or now.date().replace(day=1)
 
 
 class World:
-    """The campaigns of one organisation and their exports.
-
-    `exports` has what is served; a further export needs a function in `_LINES`.
-    """
+    """The links of one organisation and their exports."""
 
     def __init__(self, config: SandboxConfig, anchor: date, organisation: str = "ours") -> None:
         self._config = config
-        self._cache = ByteCache(config.cache_bytes)
+        self._writers = {export.name: RowWriter(export, config) for export in config.exports}
+        self._day = lru_cache(config.cached_days)(self._render_day)
         self.anchor = anchor
         self.account_id = draws.uuid(config.seed, "account", organisation)
         self.campaigns: tuple[Campaign, ...] = campaigns_of(config, anchor, self.account_id)
-        self._by_id = {campaign.campaign_id: campaign for campaign in self.campaigns}
+        self.soundlinks: tuple[Soundlink, ...] = soundlinks_of(config, anchor, self.account_id)
+        self._links: dict[str, dict[str, Link]] = {
+            "campaign": {link.id: link for link in self.campaigns},
+            "soundlink": {link.id: link for link in self.soundlinks},
+        }
 
-    def campaign(self, campaign_id: str, now: datetime) -> Campaign | None:
-        """The campaign, if it exists by then."""
-        found = self._by_id.get(campaign_id)
+    def link(self, scope_name: str, link_id: str, now: datetime) -> Link | None:
+        """The link of that scope, if it exists by then."""
+        found = self._links.get(scope_name, {}).get(link_id)
         return found if found is not None and found.created_at <= now else None
+
+    def links_at(self, scope_name: str, now: datetime) -> Sequence[Link]:
+        """The links of a scope that were created by then, oldest first."""
+        links = self._links.get(scope_name, {}).values()
+        return [link for link in links if link.created_at <= now]
 
     def campaigns_at(self, now: datetime) -> tuple[Campaign, ...]:
         """The campaigns created by then, oldest first."""
@@ -82,50 +77,36 @@ class World:
         )
         return max(batch for batch in batches if batch <= now)
 
-    def body(
-        self,
-        export: Export,
-        campaign: Campaign,
-        window: Window,
-        now: datetime,
-        context: str | None = None,
-    ) -> Body:
+    def lines(self, export: Export, link: Link, window: Window, now: datetime) -> Lines:
         """The lines that an export of the window holds at `now`, in the contract's order."""
-        if context is not None and context != campaign.context:
-            return Body(b"", 0)
         exported_at = self.exported_at(now)
-        first = max(window.first, campaign.created_at.date())
-        last = min(window.last, exported_at.date(), campaign.last_day_with_rows(export.segment))
+        first = max(window.first, link.created_at.date())
+        last = min(window.last, exported_at.date(), self._writers[export.name].last_day(link))
         if last < first:
-            return Body(b"", 0)
+            return Lines(b"", 0)
         days = [
-            self._day(export, campaign, day, exported_at) for day in Window(first, last).dates()
+            self._day(export.name, link.id, day, min(exported_at, final_at(day)))
+            for day in Window(first, last).dates()
         ]
         content = b"".join(days)
-        stamp = f"{exported_at:%Y-%m-%dT%H:%M:%SZ}".encode()
-        return Body(content.replace(_PLACEHOLDER, stamp), content.count(b"\n"))
+        return Lines(
+            content.replace(_PLACEHOLDER, stamp(exported_at).encode()), content.count(b"\n")
+        )
 
-    def rows(self, export_name: str, campaign_id: str, window: Window, now: datetime) -> list[Row]:
+    def rows(self, export_name: str, link_id: str, window: Window, now: datetime) -> list[Row]:
         """The rows that the export serves for the window at `now`, typed; see `rows.Row`.
 
-        KeyError for an export that the contract does not know. No rows for an unknown campaign.
+        KeyError for an export that is not served. No rows for an unknown link.
         """
-        export = {known.name: known for known in EXPORTS}[export_name]
-        campaign = self.campaign(campaign_id, now)
-        if campaign is None:
+        export = self._config.export(export_name)
+        link = self.link(export.scope.name, link_id, now)
+        if link is None:
             return []
-        return read_rows(export, self.body(export, campaign, window, now).content.splitlines())
+        return read_rows(export, self.lines(export, link, window, now).content.splitlines())
 
-    def _day(self, export: Export, campaign: Campaign, day: date, exported_at: datetime) -> bytes:
-        built = min(exported_at, final_at(day))
-        key = (export.name, campaign.campaign_id, day, built)
-        return self._cache.get(key, lambda: self._render_day(export, campaign, day, built))
-
-    def _render_day(
-        self, export: Export, campaign: Campaign, day: date, exported_at: datetime
-    ) -> bytes:
-        stage = stage_of(day, exported_at)
+    def _render_day(self, export_name: str, link_id: str, day: date, built: datetime) -> bytes:
+        stage = stage_of(day, built, self._config.completeness, self._config.seed, link_id)
         if stage is None:
             return b""
-        lines = _LINES[export.name](self._config.seed, campaign, day, stage)
-        return "".join(f"{line}\n" for line in lines).encode()
+        scope = self._config.export(export_name).scope
+        return self._writers[export_name].day(self._links[scope.name][link_id], day, stage)

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
-from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, World, serving
+from soundlink_assets.schema.window import Window
 
 ANCHOR = date(2026, 4, 1)
 NOW = datetime(2026, 4, 20, 12, tzinfo=UTC)

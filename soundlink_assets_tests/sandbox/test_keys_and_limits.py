@@ -11,8 +11,7 @@ from soundlink_assets.sandbox import (
     SandboxConfig,
     serving,
 )
-from soundlink_assets.sandbox.limits import RateLimits
-from soundlink_assets.sandbox.problems import RefusedError
+from soundlink_assets.sandbox.access import RateLimits, RefusedError
 from soundlink_assets.settings import AuthStyle
 from soundlink_assets_tests.sandbox.conftest import ANCHOR, NOW
 from soundlink_assets_tests.sandbox.test_routes import error_of
@@ -93,8 +92,6 @@ class TestKeys:
             ("", "campaigns"),
             ("/{id}", "campaigns"),
             ("/{id}/metrics/overview", "metrics"),
-            ("/{id}/metrics/breakdown", "metrics"),
-            ("/{id}/metrics/engagement", "metrics"),
             ("/{id}/metrics/breakdown/export", "metrics"),
             ("/{id}/metrics/engagement/export", "metrics"),
         ],

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
+from soundlink_assets.sandbox import SandboxConfig, World
+from soundlink_assets.sandbox.links import Campaign
+from soundlink_assets.sandbox.rows import Row
+from soundlink_assets.sandbox.world import anchor_of
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
     Export,
 )
-from soundlink_assets.schema.window import Window
-from soundlink_assets.sandbox import SandboxConfig, World
-from soundlink_assets.sandbox.campaigns import Campaign
-from soundlink_assets.sandbox.rows import Row
-from soundlink_assets.sandbox.world import anchor_of
 from soundlink_assets.schema.tables import Kind
+from soundlink_assets.schema.window import Window
 from soundlink_assets_tests.sandbox.conftest import ANCHOR, LAST_90_DAYS, NOW
 from soundlink_assets_tests.sandbox.rules import breaches
 
@@ -40,7 +40,7 @@ def lines_of(world: World, export: Export) -> tuple[bytes, ...]:
     return tuple(
         line
         for campaign in world.campaigns_at(NOW)
-        for line in world.body(export, campaign, LAST_90_DAYS, NOW).content.splitlines()
+        for line in world.lines(export, campaign, LAST_90_DAYS, NOW).content.splitlines()
     )
 
 
@@ -115,10 +115,10 @@ class TestContract:
         self, world: World, export: Export
     ) -> None:
         campaign = world.campaigns[0]
-        together = world.body(export, campaign, LAST_90_DAYS, NOW).content
+        together = world.lines(export, campaign, LAST_90_DAYS, NOW).content
         fresh = World(SandboxConfig(), ANCHOR)
         one_by_one = [
-            fresh.body(export, fresh.campaigns[0], Window(day, day), NOW).content
+            fresh.lines(export, fresh.campaigns[0], Window(day, day), NOW).content
             for day in reversed(list(LAST_90_DAYS.dates()))
         ]
         assert b"".join(reversed(one_by_one)) == together
@@ -130,8 +130,8 @@ class TestContract:
             created = campaign.created_at.date()
             before = Window(created - timedelta(days=40), created - timedelta(days=1))
             after = Window(date(2026, 4, 21), date(2026, 6, 21))
-            assert world.body(export, campaign, before, NOW).content == b""
-            assert world.body(export, campaign, after, NOW).content == b""
+            assert world.lines(export, campaign, before, NOW).content == b""
+            assert world.lines(export, campaign, after, NOW).content == b""
 
     def test_a_campaign_that_nobody_knows_has_no_rows(self, world: World, export: Export) -> None:
         assert world.rows(export.name, "camp_abc123", LAST_90_DAYS, NOW) == []
@@ -166,7 +166,7 @@ class TestDeterminism:
         assert first == anchor_of(config, datetime(2026, 4, 30, 23, tzinfo=UTC)) == ANCHOR
 
     def test_a_cache_that_holds_nothing_changes_nothing(self, world: World) -> None:
-        forgetful = World(SandboxConfig(cache_bytes=0), ANCHOR)
+        forgetful = World(SandboxConfig(cached_days=0), ANCHOR)
         for export in EXPORTS:
             assert lines_of(forgetful, export) == lines_of(world, export)
 

@@ -1,23 +1,71 @@
-"""A sandbox at work: its world, clock, limits, planned faults and the log of requests."""
+"""A sandbox at work: its worlds, clock, limits, planned faults, and the log of requests."""
 
 import threading
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from soundlink_assets.sandbox.clock import SandboxClock
+from soundlink_assets.sandbox.access import OTHERS, OURS, Key, RateLimits
 from soundlink_assets.sandbox.config import SandboxConfig
 from soundlink_assets.sandbox.faults import Fault, FaultPlan, PlannedFault
-from soundlink_assets.sandbox.keys import OTHERS, OURS, Key
-from soundlink_assets.sandbox.limits import RateLimits
-from soundlink_assets.sandbox.requests_log import ServedRequest
 from soundlink_assets.sandbox.world import World, anchor_of
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRequest:
+    """A request and its response.
+
+    `key_tail` are the last four characters of the key. `at` is the sandbox's time, `moment` the
+    machine's steady clock in seconds. `status` 0: the connection was dropped instead. `faults`
+    names those that it met.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    status: int
+    key_tail: str
+    at: datetime
+    moment: float
+    faults: tuple[str, ...] = ()
+
+
+class SandboxClock:
+    """Follows the machine's clock until it is set; then it stands still, or runs on from there."""
+
+    def __init__(self, now: datetime | None = None) -> None:
+        self._lock = threading.Lock()
+        self._frozen: datetime | None = None
+        self._offset = timedelta(0)
+        if now is not None:
+            self.set(now)
+
+    def now(self) -> datetime:
+        """The time in the sandbox, UTC."""
+        with self._lock:
+            return self._frozen or datetime.now(UTC) + self._offset
+
+    def set(self, now: datetime, *, ticking: bool = False) -> None:
+        """Set the time; it stands still unless `ticking`. ValueError without a time zone."""
+        if now.tzinfo is None:
+            raise ValueError("give a time with its zone, such as 2026-04-09T03:00:00Z")
+        with self._lock:
+            self._frozen = None if ticking else now.astimezone(UTC)
+            self._offset = now - datetime.now(UTC)
+
+    def advance(self, span: timedelta) -> None:
+        """Move the time on by `span`. A clock that ticks goes on ticking."""
+        with self._lock:
+            self._offset += span
+            if self._frozen is not None:
+                self._frozen += span
 
 
 class Sandbox:
     """Everything that the routes work on; shared by the serving thread and whoever started it.
 
-    `world` is what the key `api_key` opens. A second organisation owns the campaigns of
-    `Key.OTHER_ORGANISATION`.
+    `world` is what the key `api_key` opens. A second organisation owns what the key
+    `Key.OTHER_ORGANISATION` opens.
     """
 
     def __init__(self, config: SandboxConfig | None = None, now: datetime | None = None) -> None:
@@ -76,11 +124,11 @@ class Sandbox:
         """Plan a fault for requests whose path matches the shell pattern `path`.
 
         It meets `count` of those that can show it (None: all), after the first `after` of them.
-        `options` are those of `PlannedFault`. ValueError for a fault or an option that is none.
+        `options` are those of `edits.Options`. ValueError for an unknown fault or option.
         """
-        self.faults.add(
-            PlannedFault(path=path, fault=Fault.named(fault), count=count, after=after, **options)
-        )
+        if isinstance(fault, str):
+            fault = Fault.named(fault, self.config.exports)
+        self.faults.add(PlannedFault(path=path, fault=fault, count=count, after=after, **options))
 
     def clear(self) -> None:
         """Forget all planned faults."""

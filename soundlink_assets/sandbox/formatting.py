@@ -1,10 +1,17 @@
-"""Rounding half up in whole numbers, and numbers as the provider prints them.
+"""Numbers and text as the provider prints them.
 
-All arithmetic is on integers (money in cents), so the printed figures are exactly the rounded
-quotients, with no binary fraction in between.
+All arithmetic is on whole numbers (money in cents), so the printed figures are exactly the
+quotients rounded half up, with no binary fraction in between.
 """
 
+import json
 from functools import lru_cache
+
+
+@lru_cache(maxsize=4096)
+def text(value: str | None) -> str:
+    """A JSON string or null; letters beyond ASCII stay as they are."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def half_up(numerator: int, denominator: int) -> int:
@@ -25,13 +32,3 @@ def ratio(numerator: int, denominator: int, decimals: int) -> str:
     if not fraction:
         return str(whole)
     return f"{whole}.{fraction:0{decimals}d}".rstrip("0")
-
-
-def ratio_of_money(cents: int, denominator: int, decimals: int) -> str:
-    """An amount per piece, in the currency's unit; `decimals` as for `ratio`."""
-    return ratio(cents, 100 * denominator, decimals)
-
-
-def total_with_fee(media_cents: int) -> int:
-    """What the customer pays: media spend / (1 - 20 %), rounded half up to the cent."""
-    return half_up(media_cents * 5, 4)

@@ -3,11 +3,11 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
+from soundlink_assets.sandbox import Completeness, SandboxConfig, World
+from soundlink_assets.sandbox.completeness import FINAL, stage_of
+from soundlink_assets.sandbox.rows import Row
 from soundlink_assets.schema import EXPORTS, Export
 from soundlink_assets.schema.window import Window, final_at
-from soundlink_assets.sandbox import SandboxConfig, World
-from soundlink_assets.sandbox.maturing import SETTLED, stage_of
-from soundlink_assets.sandbox.rows import Row
 from soundlink_assets_tests.sandbox.conftest import ANCHOR
 
 DAYS = tuple(Window(date(2026, 3, 2), date(2026, 3, 31)).dates())
@@ -103,11 +103,11 @@ class TestFigures:
 
 def test_a_day_is_complete_from_the_moment_it_settles() -> None:
     day = DAYS[0]
-    almost = stage_of(day, final_at(day) - timedelta(seconds=1))
+    almost = stage_of(day, final_at(day) - timedelta(seconds=1), Completeness())
     assert almost is not None
     assert almost.plays < 1
-    assert stage_of(day, final_at(day)) is SETTLED
-    assert SETTLED.seen(41, 0.0) == SETTLED.seen(41, 0.99) == 41
+    assert stage_of(day, final_at(day), Completeness()) is FINAL
+    assert FINAL.seen(41, 0.0) == FINAL.seen(41, 0.99) == 41
 
 
 def test_spend_is_corrected_up_and_down_while_a_day_is_open(world: World) -> None:
