@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
-from soundlink_assets.schema.campaigns import CAMPAIGNS, SOURCE_FIELDS
+from soundlink_assets.schema.campaigns import CAMPAIGN, CAMPAIGNS
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.window import Window
 from soundlink_assets.metrics.country_efficiency import country_efficiency
@@ -28,7 +28,6 @@ from soundlink_assets.schema.analytics import (
     SPILLOVER_SHARE,
 )
 from soundlink_assets.sandbox import SandboxConfig, World
-from soundlink_assets.sandbox.listing import campaign_object
 from soundlink_assets.schema.tables import Kind
 from soundlink_assets.warehouse.connection import connect, transaction
 from soundlink_assets.warehouse.frames import replace_all, replace_days
@@ -66,12 +65,12 @@ def load_warehouse(folder: Path) -> str:
 
 
 def _campaigns(of: World, now: datetime) -> pl.DataFrame:
-    rows = [_campaign(campaign_object(each, now), now) for each in of.campaigns_at(now)]
+    rows = [_campaign(each.listed(now), now) for each in of.campaigns_at(now)]
     return pl.DataFrame(rows, schema=polars_schema(CAMPAIGNS))
 
 
 def _campaign(listed: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    values = {column: listed[field] for column, field in SOURCE_FIELDS.items()}
+    values = {column: listed[field] for column, field in CAMPAIGN.source_fields.items()}
     for column in CAMPAIGNS.columns:
         if column.kind is Kind.MONEY:
             values[column.name] = Decimal(str(values[column.name]))

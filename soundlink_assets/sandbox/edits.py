@@ -129,7 +129,8 @@ def set_field(
     """
 
     def edit(body: Body, options: Options) -> Body | None:
-        name = options.field or (field(body) if callable(field) else field) or _first_count(body)
+        meant = field(body) if callable(field) else field or _first_count(body)
+        name = options.field or meant
         if name is None or body.kind not in kinds or not body.lines:
             return None
         if not callable(value) and options.value is not None and value is not REMOVED:

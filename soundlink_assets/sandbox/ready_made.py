@@ -35,6 +35,7 @@ from soundlink_assets.sandbox.faults import Fault
 from soundlink_assets.sandbox.links import stamp
 from soundlink_assets.sandbox.responses import NDJSON, Timing
 from soundlink_assets.schema import Export
+from soundlink_assets.schema.exports import ACCOUNT
 from soundlink_assets.schema.rules import Identity, SumIdentity
 
 FOREIGN_ID = str(UUID(int=0x5EED, version=4))
@@ -244,11 +245,6 @@ def _later(old: str, _body: Body, options: Options) -> str:
     return stamp(datetime.fromisoformat(old) + timedelta(hours=options.hours))
 
 
-def _currency_field(body: Body) -> str | None:
-    columns = body.export.rows.columns if body.export else ()
-    return next((column.name for column in columns if column.unit == "ISO 4217"), "")
-
-
 def _day_before(_old: str, body: Body, _options: Options) -> str:
     return str(body.window.first - timedelta(days=1)) if body.window else ""
 
@@ -314,7 +310,7 @@ _EDITS: dict[str, tuple[str, Edit]] = {
     ),
     "two_currencies": (
         "One row twice, with another currency; option `value` (default EUR).",
-        set_field("EUR", _currency_field, "again"),
+        set_field("EUR", lambda body: body.export.currency if body.export else None, "again"),
     ),
     "short_page": ("A page of a list lacks an item that `totalCount` counts.", _short_page),
     "unparsable_line": (
@@ -354,7 +350,7 @@ _EDITS: dict[str, tuple[str, Edit]] = {
         "A row of another campaign (or soundlink).",
         set_field(FOREIGN_ID, lambda body: body.id_field),
     ),
-    "other_account": ("A row of another organisation.", set_field(FOREIGN_ID, "account_id")),
+    "other_account": ("A row of another organisation.", set_field(FOREIGN_ID, ACCOUNT)),
     "other_day": (
         "A row of a day before the window.",
         set_field(_day_before, lambda body: body.export.day if body.export else None),
