@@ -23,7 +23,7 @@ _Z = float(-special.ndtri(_TAIL))
 LEAST_DAYS = 7
 """With fewer days of spend (or impressions) no dispersion is estimated: it is taken as 1."""
 
-MOST_LAG = 7
+MOST_LAG = 10
 """Days this far apart are taken to resemble one another, in a long series."""
 
 PRIOR_SHAPES = (0.1, 100.0)
@@ -39,9 +39,13 @@ def dispersion(counts: Array, exposure: Array, *, is_share: bool = False) -> Arr
     `counts` and `exposure` (spend, or impressions with `is_share`) have a row per series and a
     column per calendar day; days without exposure are left out. The variance of the sum, given the
     exposure, is that of a ratio estimator with neighbouring days correlated (Newey and West 1987,
-    Bartlett weights up to a quarter of the days and at most `MOST_LAG`), over that of independent
+    Bartlett weights up to a third of the days and at most `MOST_LAG`), over that of independent
     counts (McCullagh and Nelder 1989, chapter 6). It is raised by what a Student quantile has over
     a normal one, since it is estimated from a few days. 1 below `LEAST_DAYS` days.
+
+    What the intervals then cover is simulated in the tests: 95 percent where days vary each on its
+    own; 90 or more from 28 days on where listeners return, or good days follow good days; less on
+    fewer such days.
     """
     paid = exposure > 0
     amount, count = np.where(paid, exposure, 0.0), np.where(paid, counts, 0.0)
@@ -50,7 +54,7 @@ def dispersion(counts: Array, exposure: Array, *, is_share: bool = False) -> Arr
     rate = _quotient(total, amount.sum(axis=1))
     residual = count - rate[:, None] * amount
 
-    lags = np.minimum(MOST_LAG, days // 4)
+    lags = np.minimum(MOST_LAG, days // 3)
     variance = (residual**2).sum(axis=1)
     for lag in range(1, min(MOST_LAG, counts.shape[1] - 1) + 1):
         weight = np.maximum(0.0, 1 - lag / (lags + 1))

@@ -92,7 +92,7 @@ MEASURES: dict[str, tuple[Kind, str, str]] = {
     "listeners": (Kind.COUNT, "people", "Attributed listeners of that country and day"),
     "followers": (Kind.COUNT, "people", "Artist followers gained, attributed to the campaign"),
 }
-"""What a country row counts, and what may be added up over countries and days: kind, unit, meaning."""
+"""What a country row counts, and what may be added up: kind, unit, meaning."""
 
 UNREPORTED = frozenset({"impressions", "ad_clicks", "link_clicks"})
 """The measures that the platform may not report."""
@@ -383,8 +383,9 @@ def _intervals(suffix: str, period: str) -> list[Column]:
                 if end == "high" and numerator == "spend_media"
                 else ""
             )
-            + " For judging whether figures differ at all. Listeners who return and days that "
-            "resemble one another make the real uncertainty larger.",
+            + " For judging whether figures differ at all. Widened by how much the days differ, "
+            "from seven days on; with fewer, it covers chance alone. It does not cover a change of "
+            "what is advertised.",
             *_of(_DAILY, numerator, denominator),
             unit=units[name],
             nullable=True,
@@ -403,7 +404,8 @@ def _ranking(suffix: str, period: str) -> list[Column]:
             f"cost_per_listener {period}, pulled towards the campaign's own the more the less was "
             "spent in the country: the cost at the mean of a Gamma-Poisson model. The mean of its "
             f"prior is {_CAMPAIGN_COST}; its spread is fitted to the countries with spend by "
-            "marginal likelihood. For comparing countries of one campaign with little data. Null "
+            "marginal likelihood. A country counts the less the more its days differ. For "
+            "comparing countries of one campaign with little data. Null "
             "without spend in the country, and without spend or listeners in the campaign. "
             f"{NOT_SUMMED}",
             *sources,

@@ -1,5 +1,7 @@
 """Intervals and shrinkage, against tables, definitions and simulations."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from soundlink_assets.metrics.uncertainty import (
     PRIOR_SHAPES,
     Array,
     cost_interval,
+    dispersion,
     fit_prior,
     poisson_interval,
     shrink,
@@ -183,6 +186,130 @@ def test_the_fitted_shape_maximises_the_negative_binomial_likelihood() -> None:
     assert likelihood(prior.shape) > likelihood(prior.shape * 1.05)
     assert likelihood(prior.shape) > likelihood(prior.shape / 1.05)
     assert prior.shape / prior.rate == pytest.approx(mean)
+
+
+def test_the_fit_is_never_worse_than_a_grid() -> None:
+    """Also where the likelihood has several maxima, as on countries of very different size."""
+    generator = np.random.default_rng(4)
+    for _ in range(1500):
+        size = generator.integers(2, 9)
+        spend = 10 ** generator.uniform(-2, 4, size)
+        count = generator.poisson(spend * 10 ** generator.uniform(-3, 2, size)).astype(np.float64)
+        if not count.sum():
+            continue
+        mean = count.sum() / spend.sum()
+
+        def likelihood(shapes: Array, spend: Array, count: Array, mean: float) -> Array:
+            rate = (shapes / mean)[:, None]
+            terms = stats.nbinom.logpmf(count, shapes[:, None], rate / (rate + spend))
+            return np.asarray(terms.sum(axis=1), dtype=np.float64)
+
+        found = likelihood(_array(fit_prior(spend, count, mean).shape), spend, count, mean).item()
+        grid = likelihood(np.geomspace(*PRIOR_SHAPES, 200), spend, count, mean)
+        assert found >= grid.max() - 1e-3
+
+
+def test_a_country_counts_the_less_the_more_its_days_differ() -> None:
+    spend, count = _array(100, 100, 100), _array(150, 80, 100)
+    surer, less_sure = shrink(spend, count, ONE), shrink(spend, count, _array(5, 5, 5))
+    campaign = 300 / 330
+    assert (np.abs(less_sure.cost - campaign) < np.abs(surer.cost - campaign)).all()
+    assert 0.5 < less_sure.beats_campaign[0] < surer.beats_campaign[0]
+
+
+# Dispersion of days
+
+DAYS, SERIES = 28, 1500
+SPEND = np.random.default_rng(5).uniform(0.5, 1.5, DAYS) * np.ones((SERIES, 1))
+
+
+def _on_their_own(size: float) -> Array:
+    """Days that vary each on its own: five times the variance of chance."""
+    generator = np.random.default_rng(6)
+    return generator.poisson(generator.gamma(size * SPEND / 4, 4)).astype(np.float64)
+
+
+def _following_one_another(size: float) -> Array:
+    """Good days follow good days: a first-order process with a standard deviation of 20 percent."""
+    generator = np.random.default_rng(7)
+    state = generator.normal(size=(SERIES, 1))
+    states = [state := 0.6 * state + 0.8 * generator.normal(size=(SERIES, 1)) for _ in range(DAYS)]
+    level = np.exp(0.2 * np.concatenate(states, axis=1) - 0.02)
+    return generator.poisson(size * SPEND * level).astype(np.float64)
+
+
+def _of_people_who_return(size: float) -> Array:
+    """Each new listener comes again on the next day with a probability of two thirds."""
+    generator = np.random.default_rng(8)
+    before = 30
+    spend = np.concatenate([np.ones((SERIES, before)), SPEND], axis=1)
+    present = np.zeros(SERIES, dtype=np.int64)
+    days = []
+    for day in range(before + DAYS):
+        present = generator.binomial(present, 2 / 3) + generator.poisson(size * spend[:, day] / 3)
+        days.append(present)
+    return np.stack(days[before:], axis=1).astype(np.float64)
+
+
+def _covered(counts: Array, dispersed: Array) -> float:
+    """How often the interval of the cost holds the true one."""
+    low, high = cost_interval(SPEND.sum(axis=1), counts.sum(axis=1), dispersed)
+    truth = SPEND.sum() / counts.sum()
+    return float(((low <= truth) & (truth <= np.nan_to_num(high, nan=np.inf))).mean())
+
+
+@pytest.mark.parametrize("size", [2.0, 5.0, 30.0, 200.0])
+@pytest.mark.parametrize(
+    ("counts_of", "least"),
+    [(_on_their_own, 0.94), (_following_one_another, 0.90), (_of_people_who_return, 0.90)],
+)
+def test_intervals_cover_what_they_say_where_those_of_chance_alone_do_not(
+    counts_of: Callable[[float], Array], least: float, size: float
+) -> None:
+    counts = counts_of(size)
+    assert least <= _covered(counts, dispersion(counts, SPEND)) <= 0.999
+    if counts_of is not _following_one_another or size > 5:
+        assert _covered(counts, ONE) < 0.85
+
+
+@pytest.mark.parametrize("size", [2.0, 30.0, 200.0])
+def test_days_that_vary_by_chance_alone_are_hardly_widened(size: float) -> None:
+    counts = np.random.default_rng(9).poisson(size * SPEND).astype(np.float64)
+    dispersed = dispersion(counts, SPEND)
+    assert 0.94 <= _covered(counts, dispersed) <= 0.99
+    assert np.median(dispersed) < 1.8
+
+
+def test_a_share_of_trials_is_as_dispersed_as_its_days() -> None:
+    generator = np.random.default_rng(10)
+    shown = generator.integers(500, 1500, (SERIES, DAYS)).astype(np.float64)
+    rates = generator.beta(20, 980, (SERIES, DAYS))
+    clicks = generator.binomial(shown.astype(np.int64), rates).astype(np.float64)
+    truth = clicks.sum() / shown.sum()
+    covered = []
+    for dispersed in (dispersion(clicks, shown, is_share=True), ONE):
+        low, high = wilson_interval(clicks.sum(axis=1), shown.sum(axis=1), dispersed)
+        covered.append(float(((low <= truth) & (truth <= high)).mean()))
+    assert covered[0] >= 0.94
+    assert covered[1] < 0.9
+
+
+def test_nothing_is_estimated_from_fewer_than_seven_days_of_spend() -> None:
+    wild = np.array([[1, 90, 2, 80, 1, 70, 500, 600]], dtype=np.float64)
+    spend = np.array([[1, 1, 1, 1, 1, 1, 0, 0]], dtype=np.float64)
+    assert dispersion(wild, spend).tolist() == [1.0]
+    assert dispersion(wild, np.ones_like(wild))[0] > 10
+
+
+def test_days_without_spend_and_series_without_counts_add_nothing() -> None:
+    counts, spend = _on_their_own(5)[:20], SPEND[:20]
+    apart = np.zeros((20, 2 * DAYS))
+    apart[:, :DAYS] = counts
+    apart[:, DAYS:] = 7
+    beside = np.concatenate([spend, np.zeros_like(spend)], axis=1)
+    assert dispersion(apart, beside) == pytest.approx(dispersion(counts, spend))
+    assert dispersion(np.zeros((1, 9)), np.ones((1, 9))).tolist() == [1.0]
+    assert dispersion(np.zeros((0, 0)), np.zeros((0, 0))).size == 0
 
 
 def test_shrunk_costs_are_nearer_the_truth_than_raw_ones() -> None:
