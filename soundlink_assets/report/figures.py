@@ -1,14 +1,21 @@
-"""The charts of a campaign's section, with their titles and how to read them."""
+"""The figures of a campaign's section, with their titles and how to read them.
 
+Bars over days are charts; countries, tracks and positions are rows of HTML, whose bars are placed
+in percent of the room that they get.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any, ClassVar
 
 import polars as pl
 
 from soundlink_assets.report import charts, formats
-from soundlink_assets.report.chart_style import LISTENERS
 from soundlink_assets.report.content import SHOWN_DAYS
-from soundlink_assets.report.printable import printable
-from soundlink_assets.report.rendering import svg
+
+Row = dict[str, Any]
 
 MAX_COUNTRIES = 15
 MAX_TRACKS = 8
@@ -17,47 +24,144 @@ LEAST_SPEND_SHARE = 0.002
 """Countries with a smaller part of the campaign's spend are not drawn: people on a journey."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One chart: what it shows, and how to read it."""
+    """What is shown, and how to read it. `kind` chooses the part of the template."""
 
+    kind: ClassVar[str]
     title: str
     caption: str
-    svg: str
 
 
-def spend_figures(spend: pl.DataFrame, currency: str | None) -> list[Figure]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartFigure(Figure):
+    """A chart as SVG, for wide and for narrow screens."""
+
+    kind: ClassVar[str] = "chart"
+    svgs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountryBar:
+    """A country: texts, and where its cost and its interval lie, in percent of the axis."""
+
+    name: str
+    texts: dict[str, str]
+    low: float
+    high: float
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountryFigure(Figure):
+    """Countries by cost: dots with intervals on an axis from 0 to `limit`, the campaign a line."""
+
+    kind: ClassVar[str] = "countries"
+    countries: list[CountryBar]
+    limit: str
+    campaign: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackBar:
+    """A track: its plays as text, and its bar in percent of the longest."""
+
+    name: str
+    text: str
+    width: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackFigure(Figure):
+    """Tracks by plays."""
+
+    kind: ClassVar[str] = "tracks"
+    colour: str
+    tracks: list[TrackBar]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A track's positions: runs of days (first, number, opacity, text), and the newest position."""
+
+    name: str
+    runs: list[tuple[int, int, float, str]]
+    newest: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionFigure(Figure):
+    """Positions of tracks over `days` days from `first` to `last`."""
+
+    kind: ClassVar[str] = "positions"
+    tracks: list[Places]
+    days: int
+    first: str
+    last: str
+
+
+def spend_figures(spend: pl.DataFrame, currency: str | None) -> Iterator[Figure]:
     """Spend and listeners by day. No figure without data."""
-    if spend.is_empty():
-        return []
-    chart = charts.spend_and_listeners(spend, currency)
-    return [
-        Figure(
-            "Spend against listeners, day by day",
-            f"{_shown(spend)} Paler bars on a shaded band may still change.",
-            svg(chart, "Media spend and listeners by day"),
+    if not spend.is_empty():
+        yield ChartFigure(
+            title="Spend against listeners, day by day",
+            caption=f"{_shown(spend)} Paler bars on a shaded band may still change.",
+            svgs=tuple(
+                charts.svg(
+                    charts.spend_and_listeners(spend, currency, size),
+                    "Media spend and listeners by day",
+                    size,
+                )
+                for size in (charts.WIDE, charts.NARROW)
+            ),
         )
-    ]
 
 
-def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> list[Figure]:
+def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> Iterator[Figure]:
     """Countries by cost per listener. No figure without data."""
     paid = countries.filter(pl.col("rank").is_not_null())
     share = pl.col("spend_media").cast(pl.Float64) / float(paid["spend_media"].sum() or 1)
     noted = paid.filter(share >= LEAST_SPEND_SHARE)
     shown = noted.top_k(MAX_COUNTRIES, by="spend_media").sort("rank", "country_code")
     if shown.is_empty():
-        return []
+        return
+    limit = _cost_limit(shown, campaign_cost)
     note = _left_out(paid.height - noted.height, noted.height - shown.height)
-    return [
-        Figure(
-            "What a listener costs in each country",
-            "To date, cheapest first after allowing for chance. Dot: cost per listener; bar around "
-            "it: 95% interval, shorter than the dot where there are many listeners; dashed line: "
-            f"the campaign.{note}",
-            svg(charts.country_costs(shown, campaign_cost), "Cost per listener by country"),
-        )
-    ]
+    yield CountryFigure(
+        title="What a listener costs in each country",
+        caption="Media spend, to date, cheapest first after allowing for chance. Dot: cost per "
+        "listener; bar around it: 95% interval, shorter than the dot where there are many "
+        f"listeners; line: the campaign.{note}",
+        countries=[_country_bar(row, limit) for row in shown.iter_rows(named=True)],
+        limit=formats.cost(limit, shown["currency"][0]),
+        campaign=None if campaign_cost is None else 100 * campaign_cost / limit,
+    )
+
+
+def _country_bar(row: Row, limit: float) -> CountryBar:
+    currency, cost, high = row["currency"], row["cost_per_listener"], row["cost_per_listener_high"]
+    low = 100 * min(row["cost_per_listener_low"], limit) / limit
+    return CountryBar(
+        name=formats.country(row["country_code"]),
+        texts={
+            "per listener": formats.cost(cost, currency),
+            "with fees": formats.cost(row["cost_per_listener_all_in"], currency),
+            "media spend": formats.money(row["spend_media"], currency),
+            "listeners": formats.count(row["listeners"]),
+            "likely cheaper?": formats.chance(row["probability_beats_campaign"]),
+        },
+        low=low,
+        high=100 * min(limit if high is None else high, limit) / limit,
+        cost=None if cost is None else 100 * cost / limit,
+    )
+
+
+def _cost_limit(countries: pl.DataFrame, campaign_cost: float | None) -> float:
+    """Right end of the axis: all dots, and as much of the intervals as leaves the dots apart."""
+    dots = countries["cost_per_listener"].drop_nulls().to_list()
+    most = max([*dots, campaign_cost or 0, *countries["cost_per_listener_low"]])
+    highs = countries["cost_per_listener_high"].drop_nulls().to_list()
+    return float(min(max([most, *highs]), 1.6 * most)) or 1.0
 
 
 def _left_out(little: int, more: int) -> str:
@@ -70,35 +174,38 @@ def _left_out(little: int, more: int) -> str:
     return no_spend + (no_room if more else "")
 
 
-def spillover_figures(plays: pl.DataFrame, tracks: pl.DataFrame) -> list[Figure]:
+def spillover_figures(plays: pl.DataFrame, tracks: pl.DataFrame) -> Iterator[Figure]:
     """Promoted and other plays by day, and the other tracks. No figure without data."""
     if not plays.select(pl.col("promoted_streams") + pl.col("spillover_streams")).sum().item():
-        return []
-    figures = [
-        Figure(
-            "Plays of the promoted track and of the artist's other tracks",
-            f"{_shown(plays)} Below: the other tracks' share of the plays of the seven days until "
-            "then. Plays go on after a campaign has ended.",
-            svg(
-                charts.spillover_by_day(_with_week_share(plays)),
+        return
+    by_day = _with_week_share(plays)
+    yield ChartFigure(
+        title="Plays of the promoted track and of the artist's other tracks",
+        caption=f"{_shown(plays)} Below: the other tracks' share of the plays of the seven days "
+        "until then. Plays go on after a campaign has ended.",
+        svgs=tuple(
+            charts.svg(
+                charts.spillover_by_day(by_day, size),
                 "Plays by day, promoted and other tracks",
-            ),
-        )
-    ]
-    if not tracks.is_empty():
-        figures.append(
-            Figure(
-                "The other tracks that were played most",
-                f"{_shown(plays)} Share of all plays of other tracks in that time.",
-                svg(charts.track_bars(tracks), "Other tracks by plays"),
+                size,
             )
+            for size in (charts.WIDE, charts.NARROW)
+        ),
+    )
+    if not tracks.is_empty():
+        yield TrackFigure(
+            title="The other tracks that were played most",
+            caption=f"{_shown(plays)} Share of all plays of other tracks in that time.",
+            colour=charts.SPILLOVER,
+            tracks=_track_bars(tracks),
         )
-    return figures
 
 
 def _with_week_share(plays: pl.DataFrame) -> pl.DataFrame:
     """The days with `share`: spillover plays of seven days over all their plays."""
-    spillover, promoted = pl.col("spillover_streams").sum(), pl.col("promoted_streams").sum()
+    spillover, promoted = (
+        pl.col(name).cast(pl.Float64).sum() for name in ("spillover_streams", "promoted_streams")
+    )
     week = (
         plays.sort("report_date")
         .rolling("report_date", period="7d")
@@ -111,34 +218,58 @@ def _with_week_share(plays: pl.DataFrame) -> pl.DataFrame:
     return plays.join(week, on="report_date")
 
 
-def playlist_figures(playlist: pl.DataFrame) -> list[Figure]:
+def playlist_figures(playlist: pl.DataFrame) -> Iterator[Figure]:
     """A playlist's tracks and their positions. No figure without data."""
     if playlist.is_empty():
-        return []
+        return
     per_track = playlist.group_by("track_id").agg(
         pl.col("track_name").sort_by("report_date").last(), pl.col("streams").sum()
     )
     top = top_tracks(per_track)
-    figures = [
-        Figure(
-            "The playlist's tracks that were played most",
-            f"{_shown(playlist)} Share of all plays from the playlist in that time.",
-            svg(charts.track_bars(top, colour=LISTENERS), "Playlist tracks by plays"),
-        )
-    ]
-    named = top.select("track_id", "track_name").join(
-        playlist.drop("track_name"), on="track_id", maintain_order="left"
+    yield TrackFigure(
+        title="The playlist's tracks that were played most",
+        caption=f"{_shown(playlist)} Share of all plays from the playlist in that time.",
+        colour=charts.LISTENERS,
+        tracks=_track_bars(top),
     )
-    if named["playlist_position"].count():
-        figures.append(
-            Figure(
-                "Where these tracks stood in the playlist",
-                f"{_shown(playlist)} Darker is nearer the top, which is 1. Blank: not known for "
-                "that day.",
-                svg(charts.playlist_positions(named), "Playlist positions by day"),
-            )
+    placed = playlist.drop_nulls("playlist_position").filter(
+        pl.col("track_id").is_in(top["track_id"].implode())
+    )
+    if not placed.is_empty():
+        first, last = _ends(playlist)
+        greatest = _greatest_position(placed)
+        yield PositionFigure(
+            title="Where these tracks stood in the playlist",
+            caption=f"{_shown(playlist)} Darker is nearer the top, which is 1. Blank: not known "
+            "for that day.",
+            tracks=[
+                _places(name, placed.filter(track_id=track_id), first, greatest)
+                for track_id, name in top.select("track_id", "track_name").iter_rows()
+            ],
+            days=(last - first).days + 1,
+            first=formats.day(first),
+            last=formats.day(last),
         )
-    return figures
+
+
+def _greatest_position(placed: pl.DataFrame) -> int:
+    greatest: int = placed.select(pl.col("playlist_position").max()).item()
+    return greatest
+
+
+def _places(name: str, placed: pl.DataFrame, first: date, greatest: int) -> Places:
+    """Runs of days with one position; the opacity falls from the top to the greatest position."""
+    by_day = dict(placed.sort("report_date").select("report_date", "playlist_position").iter_rows())
+    runs = []
+    # Equal positions on days in a row have the same difference of day and place in the list.
+    for (position, _), run in groupby(
+        enumerate(by_day), key=lambda at: (by_day[at[1]], at[1].toordinal() - at[0])
+    ):
+        days = [day for _, day in run]
+        opacity = 1 - 0.85 * (position - 1) / max(greatest - 1, 1)
+        text = f"{formats.span(days[0], days[-1])}: {position}"
+        runs.append(((days[0] - first).days, len(days), round(opacity, 2), text))
+    return Places(name, runs, by_day[max(by_day)] if by_day else None)
 
 
 def top_tracks(tracks: pl.DataFrame) -> pl.DataFrame:
@@ -150,13 +281,29 @@ def top_tracks(tracks: pl.DataFrame) -> pl.DataFrame:
         .with_columns((pl.col("streams") / pl.col("streams").sum()).alias("share"))
         .sort("streams", "track_id", descending=[True, False])
         .head(MAX_TRACKS)
-        .with_columns(pl.col("track_name").map_elements(printable, return_dtype=pl.String))
+        .with_columns(pl.col("track_name").map_elements(formats.printable, return_dtype=pl.String))
         .with_columns(pl.when(again > 1).then(numbered).otherwise("track_name").alias("track_name"))
     )
 
 
+def _track_bars(tracks: pl.DataFrame) -> list[TrackBar]:
+    return [
+        TrackBar(
+            row["track_name"],
+            f"{formats.count(row['streams'])} ({formats.percent(row['share'])})",
+            100 * row["streams"] / tracks["streams"][0],
+        )
+        for row in tracks.iter_rows(named=True)
+    ]
+
+
 def _shown(frame: pl.DataFrame) -> str:
-    days = sorted(frame["report_date"])
-    if (days[-1] - days[0]).days + 1 >= SHOWN_DAYS:
+    first, last = _ends(frame)
+    if (last - first).days + 1 >= SHOWN_DAYS:
         return f"The last {SHOWN_DAYS} days."
-    return f"{formats.span(days[0], days[-1])}."
+    return f"{formats.span(first, last)}."
+
+
+def _ends(frame: pl.DataFrame) -> tuple[date, date]:
+    days = sorted(frame["report_date"])
+    return days[0], days[-1]

@@ -1,44 +1,57 @@
-"""Figures as people read them. What is unknown or undefined is shown as a dash, never as zero."""
+"""Figures, days and places as people read them, in English; and text that any page can hold.
 
+What is unknown or undefined is shown as a dash, never as zero.
+"""
+
+import re
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
+from babel import Locale
+from babel.numbers import format_currency, format_decimal, format_percent
+
 UNKNOWN = "\N{EN DASH}"
-_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
+_ENGLISH = Locale("en")
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE_ENDS = re.compile("[\u2028\u2029]")
 
 
 def money(amount: Decimal | float | None, currency: str | None) -> str:
     """An amount without cents: `$12,345`; with cents below 100."""
     if amount is None:
         return UNKNOWN
-    amount = float(amount)
-    return _with_currency(f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount:,.2f}", currency)  # noqa: PLR2004 - cents say nothing about hundreds
+    return _amount(amount, 0 if not -100 < amount < 100 else 2, currency)  # noqa: PLR2004 - cents say nothing about hundreds
 
 
 def cost(amount: float | None, currency: str | None) -> str:
     """A cost of one thing, to three figures or to the cent: `$0.113`, `$1.25`."""
-    if amount is None:
-        return UNKNOWN
-    return _with_currency(f"{amount:,.3f}" if amount < 1 else f"{amount:,.2f}", currency)
+    return UNKNOWN if amount is None else _amount(amount, 3 if amount < 1 else 2, currency)
+
+
+def _amount(amount: Decimal | float, decimals: int, currency: str | None) -> str:
+    number = "#,##0" + ("." + "0" * decimals if decimals else "")
+    if currency is None:
+        return format_decimal(amount, number, _ENGLISH)
+    return format_currency(amount, currency, f"¤{number}", _ENGLISH, currency_digits=False)
 
 
 def count(number: int | None) -> str:
     """A number of things: `12,345`."""
-    return UNKNOWN if number is None else f"{number:,}"
+    return UNKNOWN if number is None else format_decimal(number, locale=_ENGLISH)
 
 
 def percent(fraction: float | None) -> str:
     """A fraction as a percentage: `31%`, below ten with a decimal."""
     if fraction is None:
         return UNKNOWN
-    return f"{fraction:.1%}" if 0 < fraction < 0.1 else f"{fraction:.0%}"  # noqa: PLR2004 - ten percent
+    return format_percent(fraction, "0.0%" if 0 < fraction < 0.1 else "0%", _ENGLISH)  # noqa: PLR2004 - ten percent
 
 
 def ratio(number: float | None) -> str:
     """A ratio of like things: `0.46`."""
-    return UNKNOWN if number is None else f"{number:.2f}"
+    return UNKNOWN if number is None else format_decimal(number, "0.00", _ENGLISH)
 
 
 def chance(probability: float | None) -> str:
@@ -60,9 +73,18 @@ def interval(low: float | None, high: float | None, currency: str | None) -> str
     return f"{cost(low, currency)} to {cost(high, currency)}"
 
 
+def country(code: str) -> str:
+    """The English name, or the code itself for places that have none."""
+    return str(_ENGLISH.territories.get(code, code))
+
+
 def day(value: date) -> str:
     """`3 Apr 2026`."""
-    return f"{value.day} {value:%b %Y}"
+    return f"{_day_and_month(value)} {value.year}"
+
+
+def _day_and_month(value: date) -> str:
+    return f"{value.day} {_ENGLISH.months['format']['abbreviated'][value.month]}"
 
 
 def span(first: date, last: date) -> str:
@@ -72,8 +94,13 @@ def span(first: date, last: date) -> str:
     if (first.year, first.month) == (last.year, last.month):
         return f"{first.day} to {day(last)}"
     if first.year == last.year:
-        return f"{first.day} {first:%b} to {day(last)}"
+        return f"{_day_and_month(first)} to {day(last)}"
     return f"{day(first)} to {day(last)}"
+
+
+def spans(days: Iterable[date]) -> str:
+    """Runs of consecutive days as text: `3 to 5 Apr 2026, 9 Apr 2026`."""
+    return ", ".join(span(first, last) for first, last in runs(days))
 
 
 def runs(days: Iterable[date]) -> list[tuple[date, date]]:
@@ -84,11 +111,14 @@ def runs(days: Iterable[date]) -> list[tuple[date, date]]:
     return [(ordered[a], ordered[b - 1]) for a, b in pairwise(edges)] if ordered else []
 
 
-def spans(days: Iterable[date]) -> str:
-    """Runs of consecutive days as text: `3 to 5 Apr 2026, 9 Apr 2026`."""
-    return ", ".join(span(first, last) for first, last in runs(days))
+def number_of(number: int, noun: str) -> str:
+    """`1 check`, `3 checks`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
-def _with_currency(number: str, currency: str | None) -> str:
-    symbol = _SYMBOLS.get(currency or "")
-    return f"{symbol}{number}" if symbol else f"{number} {currency or ''}".strip()
+def printable(text: str) -> str:
+    """The text without characters that XML 1.0 forbids, and with spaces for Unicode's line ends.
+
+    A forbidden one aborts the process in the chart renderer; a line end breaks its expressions.
+    """
+    return _LINE_ENDS.sub(" ", _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text))

@@ -1,35 +1,51 @@
-"""The report's content as the page shows it: headline figures, overview, campaign sections."""
+"""What the page says: notices, headline figures, the overview of campaigns, and their sections.
+
+Nothing is said that its interval does not carry.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 
 from soundlink_assets.report import formats
-from soundlink_assets.report.content import ReportContent
+from soundlink_assets.report.content import (
+    ReportContent,
+    earlier_open_days,
+    missing_days,
+    open_days,
+    open_days_of,
+    overdue_days,
+)
 from soundlink_assets.report.figures import (
     Figure,
+    Row,
     country_figures,
     playlist_figures,
     spend_figures,
     spillover_figures,
     top_tracks,
 )
-from soundlink_assets.report.findings import Row, findings
-from soundlink_assets.report.settling import earlier_open_days, open_days, unsettled
+from soundlink_assets.schema.analytics import FINAL_DAYS, FINAL_SUFFIX
 
 MAX_SECTIONS = 20
 """Campaigns with a section of their own; the overview has all."""
 
+SURE = 0.95
+"""Probability from which a country is called cheaper or dearer than its campaign."""
+
+_STATES = {"scheduled": "has not started", "active": "running", "ended": "ended"}
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One headline figure."""
+    """One headline figure, with lines below it."""
 
     label: str
     value: str
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +63,32 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One row of the table of campaigns; texts, and where its section is."""
+    """One row of the table of campaigns: texts by column, each with a note, and its section."""
 
     anchor: str
     name: str
     kind: str
-    cells: list[str]
+    state: str
+    cells: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-OVERVIEW_COLUMNS = (
-    "Spend",
-    "Listeners",
-    "Per listener",
-    "95% interval",
-    "Per follower",
-    "Plays of other tracks",
-    "Settled",
-)
+def notices(content: ReportContent) -> list[tuple[str, str]]:
+    """What a reader must know first, as (`bad` or `warn`, sentence)."""
+    said = []
+    current = [check for check in content.checks if not check.is_outdated and not check.passed]
+    errors = sum(check.severity == "ERROR" for check in current)
+    if errors:
+        failed = formats.number_of(errors, "check")
+        said.append(("bad", f"{failed} of the data failed: figures below may be wrong."))
+    if len(current) > errors:
+        warned = formats.number_of(len(current) - errors, "check")
+        said.append(("warn", f"{warned} of the data gave a warning."))
+    if missing := missing_days(content):
+        said.append(("bad", f"Not loaded: {formats.spans(missing)}."))
+    if overdue := overdue_days(content):
+        late = "Should be final by now, and was not fetched again"
+        said.append(("warn", f"{late}: {formats.spans(overdue)}."))
+    return said
 
 
 def headline(content: ReportContent) -> list[Tile]:
@@ -72,48 +97,108 @@ def headline(content: ReportContent) -> list[Tile]:
     tiles = []
     for currency in cards["currency"].drop_nulls().unique().sort():
         total = _totals(cards.filter(pl.col("currency") == currency))
-        spend, listeners, followers = total["spend_media"], total["listeners"], total["followers"]
-        tiles += [
-            Tile("Media spend", formats.money(spend, currency), "without Soundlink's fee"),
-            Tile("Listeners", formats.count(listeners), "sum of daily listeners"),
-            Tile("Cost per listener", formats.cost(_ratio(spend, listeners), currency)),
-            Tile("New followers", formats.count(followers)),
-            Tile("Cost per follower", formats.cost(_ratio(spend, followers), currency)),
-        ]
+        tiles += _cost_tiles(
+            total
+            | {
+                "currency": currency,
+                "cost_per_listener": _ratio(total["spend_media"], total["listeners"]),
+                "cost_per_listener_all_in": _ratio(total["spend_total"], total["listeners"]),
+                "cost_per_follower": _ratio(total["spend_media"], total["followers"]),
+            }
+        )
     plays = _totals(cards.unique("campaign_id"))
-    catalogue = plays["promoted_streams"] + plays["spillover_streams"]
-    if catalogue:
-        share = _ratio(plays["spillover_streams"], catalogue)
-        tiles.append(Tile("Plays of other tracks", formats.percent(share), "of track campaigns"))
+    catalog = plays["promoted_streams"] + plays["spillover_streams"]
+    if catalog:
+        share = formats.percent(_ratio(plays["spillover_streams"], catalog))
+        tiles.append(Tile("Plays of other tracks", share, ("of track campaigns",)))
     return tiles
 
 
 def _totals(cards: pl.DataFrame) -> Row:
-    measures = ("spend_media", "listeners", "followers", "promoted_streams", "spillover_streams")
+    measures = (
+        "spend_media",
+        "spend_total",
+        "listeners",
+        "followers",
+        "promoted_streams",
+        "spillover_streams",
+    )
     return cards.select(pl.col(measures).sum()).row(0, named=True)
 
 
-def overview(content: ReportContent) -> list[Overview]:
-    """All campaigns, the greatest spend first."""
+def _cost_tiles(card: Row) -> list[Tile]:
+    currency = card["currency"]
+    per_listener = [_with_fees(formats.cost(card["cost_per_listener_all_in"], currency))]
+    if "cost_per_listener_low" in card:
+        ends = (card["cost_per_listener_low"], card["cost_per_listener_high"])
+        per_listener.append(f"95%: {formats.interval(*ends, currency)}")
     return [
-        Overview(
-            _anchor(card) if place < MAX_SECTIONS else "",
-            _name(card, content),
-            _kind(card, content),
-            [
-                formats.money(card["spend_media"], card["currency"]),
-                formats.count(card["listeners"]),
-                formats.cost(card["cost_per_listener"], card["currency"]),
-                formats.interval(
-                    card["cost_per_listener_low"], card["cost_per_listener_high"], card["currency"]
-                ),
-                formats.cost(card["cost_per_follower"], card["currency"]),
-                formats.percent(card["spillover_stream_share"]),
-                formats.percent(card["settled_spend_share"]),
-            ],
-        )
+        Tile(
+            "Media spend",
+            formats.money(card["spend_media"], currency),
+            (_with_fees(formats.money(card["spend_total"], currency)),),
+        ),
+        Tile("Listeners", formats.count(card["listeners"]), ("sum of daily listeners",)),
+        Tile(
+            "Cost per listener",
+            formats.cost(card["cost_per_listener"], currency),
+            tuple(per_listener),
+        ),
+        Tile(
+            "Cost per follower",
+            formats.cost(card["cost_per_follower"], currency),
+            (f"{formats.count(card['followers'])} followers",),
+        ),
+    ]
+
+
+def _with_fees(amount: str) -> str:
+    return "" if amount == formats.UNKNOWN else f"{amount} with fees"
+
+
+def overview(content: ReportContent) -> list[Overview]:
+    """All campaigns, the greatest spend first; last, those that have no figures yet."""
+    rows = [
+        _overview_row(card, content, _anchor(card) if place < MAX_SECTIONS else "")
         for place, card in enumerate(_cards(content))
     ]
+    known = content.campaign_scorecard["campaign_id"].implode()
+    for campaign in (
+        content.campaigns.filter(~pl.col("campaign_id").is_in(known))
+        .unique("campaign_id")
+        .sort("campaign_id")
+        .iter_rows(named=True)
+    ):
+        name = campaign["promoted_name"] or campaign["campaign_id"]
+        state = _STATES.get(campaign.get("status") or "", "no figures yet")
+        rows.append(Overview("", name, _kind(campaign), state))
+    return rows
+
+
+def _overview_row(card: Row, content: ReportContent, anchor: str) -> Overview:
+    currency, known = card["currency"], _campaign(card, content)
+    ends = (card["cost_per_listener_low"], card["cost_per_listener_high"])
+    return Overview(
+        anchor,
+        _name(card, content),
+        _kind(known),
+        _state(known),
+        {
+            "Media spend": (
+                formats.money(card["spend_media"], currency),
+                _with_fees(formats.money(card["spend_total"], currency)),
+            ),
+            "Listeners": (formats.count(card["listeners"]), ""),
+            "Per listener": (
+                formats.cost(card["cost_per_listener"], currency),
+                _with_fees(formats.cost(card["cost_per_listener_all_in"], currency)),
+            ),
+            "95% interval": (formats.interval(*ends, currency), ""),
+            "Per follower": (formats.cost(card["cost_per_follower"], currency), ""),
+            "Plays of other tracks": (formats.percent(card["spillover_stream_share"]), ""),
+            "Final": (formats.percent(card["settled_spend_share"]), ""),
+        },
+    )
 
 
 def sections(content: ReportContent) -> Iterator[Section]:
@@ -130,18 +215,17 @@ def _cards(content: ReportContent) -> list[Row]:
 
 
 def _section(card: Row, content: ReportContent) -> Section:
-    mine = _shown_of(card, content)
+    mine = content.of(card["campaign_id"], card["currency"])
     tracks = top_tracks(mine.spillover_tracks)
-    currency = card["currency"]
     return Section(
         anchor=_anchor(card),
         name=_name(card, content),
-        subtitle=_subtitle(card, content),
-        tiles=_tiles(card),
+        subtitle=_subtitle(card, mine),
+        tiles=[*_cost_tiles(card), *_more_tiles(card)],
         findings=findings(card, mine.country_scorecard, tracks),
         provisional=_provisional(card, mine),
         figures=[
-            *spend_figures(mine.spend_by_day, currency),
+            *spend_figures(mine.spend_by_day, card["currency"]),
             *country_figures(mine.country_scorecard, card["cost_per_listener"]),
             *spillover_figures(mine.plays_by_day, tracks),
             *playlist_figures(mine.playlist_tracks),
@@ -149,57 +233,35 @@ def _section(card: Row, content: ReportContent) -> Section:
     )
 
 
-def _shown_of(card: Row, content: ReportContent) -> ReportContent:
-    """The part of the content that a card's section shows. Plays have no currency: all of them."""
-    mine = pl.col("campaign_id") == card["campaign_id"]
-    same = mine & pl.col("currency").eq_missing(pl.lit(card["currency"]))
-    return replace(
-        content,
-        campaign_scorecard=content.campaign_scorecard.filter(same),
-        country_scorecard=content.country_scorecard.filter(same),
-        spend_by_day=content.spend_by_day.filter(same),
-        plays_by_day=content.plays_by_day.filter(mine),
-        spillover_tracks=content.spillover_tracks.filter(mine),
-        playlist_tracks=content.playlist_tracks.filter(mine),
-    )
-
-
-def _tiles(card: Row) -> list[Tile]:
-    currency = card["currency"]
-    tiles = [
-        Tile(
-            "Media spend",
-            formats.money(card["spend_media"], currency),
-            f"{formats.money(card['spend_total'], currency)} with fees",
-        ),
-        Tile("Listeners", formats.count(card["listeners"]), "sum of daily listeners"),
-        Tile(
-            "Cost per listener",
-            formats.cost(card["cost_per_listener"], currency),
-            formats.interval(
-                card["cost_per_listener_low"], card["cost_per_listener_high"], currency
-            ),
-        ),
-        Tile(
-            "Cost per follower",
-            formats.cost(card["cost_per_follower"], currency),
-            f"{formats.count(card['followers'])} followers",
-        ),
-        Tile(
-            "Last 28 settled days",
-            formats.cost(card["cost_per_listener_28d"], currency),
-            f"per listener, {formats.money(card['spend_media_28d'], currency)} spent",
-        ),
-    ]
+def _more_tiles(card: Row) -> list[Tile]:
+    tiles = [_final_tile(card)]
     if card["spillover_stream_share"] is not None:
         tiles.append(
             Tile(
                 "Plays of other tracks",
                 formats.percent(card["spillover_stream_share"]),
-                f"{formats.ratio(card['halo_multiplier'])} per play of the promoted one",
+                (f"{formats.ratio(card['halo_multiplier'])} per play of the promoted one",),
             )
         )
     return tiles
+
+
+def _final_tile(card: Row) -> Tile:
+    """The cost over the newest final days, under the days that it is really of."""
+    days, currency = card[f"days{FINAL_SUFFIX}"], card["currency"]
+    if not days:
+        return Tile("Final days", formats.UNKNOWN, ("none yet",))
+    first = max(card["last_settled_day"] - timedelta(days=FINAL_DAYS - 1), card["first_day"])
+    last = min(card["last_settled_day"], card["last_day"])
+    return Tile(
+        formats.number_of(days, "final day"),
+        formats.cost(card[f"cost_per_listener{FINAL_SUFFIX}"], currency),
+        (
+            "per listener",
+            _with_fees(formats.cost(card[f"cost_per_listener_all_in{FINAL_SUFFIX}"], currency)),
+            formats.span(first, last),
+        ),
+    )
 
 
 def _provisional(card: Row, mine: ReportContent) -> str:
@@ -207,42 +269,48 @@ def _provisional(card: Row, mine: ReportContent) -> str:
     share = card["settled_spend_share"]
     of_spend = 0.0 if share is None else 1 - share
     if not (drawn or earlier or of_spend):
-        return "All figures are settled." if _has_figures(card, mine) else ""
+        has_figures = card["days"] or mine.plays_by_day.height or mine.playlist_tracks.height
+        return "All figures are final." if has_figures else ""
     parts = [formats.spans(drawn)]
     if earlier or not drawn:
         parts.append("days before those that are drawn")
     if of_spend:
         parts.append(f"{formats.percent(of_spend)} of the spend")
-    elif not unsettled(mine.spend_by_day) and not earlier:
+    elif not open_days_of(mine.spend_by_day) and not earlier:
         parts.append("plays only")
     return (
-        f"Still provisional: {', '.join(part for part in parts if part)}. "
+        f"Still open: {', '.join(part for part in parts if part)}. "
         "Late listeners, followers and plays are added to a day for a week after it."
     )
 
 
-def _has_figures(card: Row, mine: ReportContent) -> bool:
-    return bool(card["days"] or mine.plays_by_day.height or mine.playlist_tracks.height)
-
-
-def _of(card: Row, content: ReportContent) -> Row:
+def _campaign(card: Row, content: ReportContent) -> Row:
     found = content.campaigns.filter(pl.col("campaign_id") == card["campaign_id"])
     return found.row(0, named=True) if found.height else {}
 
 
-def _kind(card: Row, content: ReportContent) -> str:
-    return _of(card, content).get("target_type") or "undetermined"
+def _kind(campaign: Row) -> str:
+    return campaign.get("target_type") or "undetermined"
 
 
-def _subtitle(card: Row, content: ReportContent) -> str:
-    known = _of(card, content)
+def _state(campaign: Row) -> str:
+    return _STATES.get(campaign.get("status") or "", "")
+
+
+def _subtitle(card: Row, mine: ReportContent) -> str:
+    known = _campaign(card, mine)
     kind = known.get("target_type")
     what = {"track": "Track campaign", "playlist": "Playlist campaign"}.get(kind or "", "Campaign")
     promoted = known.get("promoted_name")
+    state = _state(known)
+    paid = mine.spend_by_day.filter(pl.col("spend_media") > 0)["report_date"].max()
+    if known.get("status") == "ended" and isinstance(paid, date):
+        state += f", last spend on {formats.day(paid)}"
     parts = [
         f"{what} for {promoted}" if promoted else what,
         known.get("artist_name"),
-        formats.span(card["first_day"], card["last_day"]),
+        f"figures of {formats.span(card['first_day'], card['last_day'])}",
+        state,
     ]
     return " · ".join(part for part in parts if part)
 
@@ -259,3 +327,63 @@ def _anchor(card: Row) -> str:
 
 def _ratio(numerator: Any, denominator: Any) -> float | None:
     return float(numerator) / float(denominator) if denominator else None
+
+
+def findings(card: Row, countries: pl.DataFrame, tracks: pl.DataFrame) -> list[str]:
+    """Sentences about one campaign: its countries, its spillover."""
+    said = [
+        _cheap(countries, card["currency"]),
+        _dear(countries, card["currency"]),
+        _spillover(card, tracks),
+        _undetermined(card),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def _cheap(countries: pl.DataFrame, currency: str | None) -> str:
+    sure = countries.filter(pl.col("probability_beats_campaign") >= SURE).sort("rank")
+    if sure.is_empty():
+        return ""
+    listed = _listed(sure.head(3), currency)
+    return f"Listeners cost less than the campaign's average in {listed}."
+
+
+def _dear(countries: pl.DataFrame, currency: str | None) -> str:
+    sure = countries.filter(pl.col("probability_beats_campaign") <= 1 - SURE)
+    if sure.is_empty():
+        return ""
+    share = formats.percent(_ratio(sure["spend_media"].sum(), countries["spend_media"].sum()))
+    listed = _listed(sure.sort("spend_media", descending=True).head(3), currency)
+    more = sure.height - min(sure.height, 3)
+    others = f" and {more} more" if more else ""
+    return f"They cost more in {listed}{others}, where {share} of the spend went."
+
+
+def _listed(countries: pl.DataFrame, currency: str | None) -> str:
+    parts = [
+        f"{formats.country(row['country_code'])} "
+        f"({formats.cost(row['cost_per_listener'], currency)})"
+        for row in countries.iter_rows(named=True)
+    ]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _spillover(card: Row, tracks: pl.DataFrame) -> str:
+    if card["spillover_stream_share"] is None:
+        return ""
+    said = (
+        f"Of the plays that it brought, {formats.percent(card['spillover_stream_share'])} were of "
+        "the artist's other tracks"
+    )
+    if not card["spillover_streams"] or tracks.is_empty():
+        return f"{said}."
+    return f"{said}; lately the most played of them is “{tracks['track_name'][0]}”."
+
+
+def _undetermined(card: Row) -> str:
+    if not card["undetermined_streams"] or card["spillover_stream_share"] is not None:
+        return ""
+    return (
+        "Soundlink has not said which track this campaign promotes, so its "
+        f"{formats.count(card['undetermined_streams'])} catalog plays cannot be told apart yet."
+    )

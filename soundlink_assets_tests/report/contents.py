@@ -6,17 +6,19 @@ from typing import Any
 import polars as pl
 
 from soundlink_assets.metrics.country_efficiency import country_efficiency
-from soundlink_assets.metrics.engagement import playlist_track_share
+from soundlink_assets.metrics.engagement import (
+    playlist_track_share,
+    spillover_share,
+    spillover_tracks,
+)
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
-from soundlink_assets.metrics.engagement import spillover_share
-from soundlink_assets.metrics.engagement import spillover_tracks
 from soundlink_assets.report.content import ReportContent
 from soundlink_assets_tests.metrics.rows import (
     DAY,
     PROMOTED_ID,
-    log_of,
     country_rows,
     engagement_rows,
+    log_of,
     midnight,
 )
 

@@ -23,4 +23,4 @@ def test_open_days_without_any_spend_have_no_share_of_it() -> None:
     spend = [{**row, "spend_media": "0", "spend_total": "0"} for row in SPEND]
     page = render_page(content_of(spend))
 
-    assert "Still provisional: 3 Apr 2026. Late listeners" in page
+    assert "Still open: 3 Apr 2026. Late listeners" in page

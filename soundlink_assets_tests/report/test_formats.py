@@ -1,5 +1,6 @@
-"""Figures as people read them."""
+"""Figures, days and places as people read them; text that any page can hold."""
 
+import sys
 from datetime import date
 from decimal import Decimal
 
@@ -14,7 +15,9 @@ from soundlink_assets.report import formats
         (Decimal("1234.5"), "USD", "$1,234"),
         (Decimal("99.5"), "USD", "$99.50"),
         (0, "EUR", "€0.00"),
-        (12, "CHF", "12.00 CHF"),
+        (12, "CHF", "CHF12.00"),
+        (12, None, "12.00"),
+        (-1234, "USD", "-$1,234"),
         (None, "USD", formats.UNKNOWN),
     ],
 )
@@ -69,3 +72,36 @@ def test_days_are_shown_as_runs() -> None:
     assert formats.spans([]) == ""
     assert formats.span(date(2026, 3, 30), date(2026, 4, 2)) == "30 Mar to 2 Apr 2026"
     assert formats.span(date(2025, 12, 30), date(2026, 1, 2)) == "30 Dec 2025 to 2 Jan 2026"
+
+
+def test_countries_have_their_english_names_and_unknown_codes_stay() -> None:
+    assert [formats.country(code) for code in ("NA", "NO", "GB", "", "Q1", "usa")] == [
+        "Namibia",
+        "Norway",
+        "United Kingdom",
+        "",
+        "Q1",
+        "usa",
+    ]
+
+
+def _allowed_in_xml(code: int) -> bool:
+    """The production `Char` of XML 1.0."""
+    return (
+        code in {0x9, 0xA, 0xD}
+        or 0x20 <= code <= 0xD7FF
+        or 0xE000 <= code <= 0xFFFD
+        or code >= 0x10000
+    )
+
+
+def test_exactly_what_xml_forbids_is_replaced() -> None:
+    codes = [code for code in range(sys.maxunicode + 1) if code not in {0x2028, 0x2029}]
+    shown = formats.printable("".join(map(chr, codes)))
+    expected = [chr(code) if _allowed_in_xml(code) else "\ufffd" for code in codes]
+    assert shown == "".join(expected)
+
+
+@pytest.mark.parametrize("line_end", ["\u2028", "\u2029"])
+def test_line_ends_of_unicode_become_spaces(line_end: str) -> None:
+    assert formats.printable(f"a{line_end}b") == "a b"

@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -11,12 +12,12 @@ import polars as pl
 import pytest
 from typing_extensions import override
 
-from soundlink_assets.schema.window import final_at
-from soundlink_assets.report.content import CheckResult
+from soundlink_assets.report.content import CheckResult, ReportContent
 from soundlink_assets.report.formats import UNKNOWN
-from soundlink_assets.report.page import render_page
-from soundlink_assets.report.preview import preview_png
+from soundlink_assets.report.page import preview_jpeg, render_page
 from soundlink_assets.report.sections import MAX_SECTIONS
+from soundlink_assets.schema.window import final_at
+from soundlink_assets_tests.metrics.rows import midnight
 from soundlink_assets_tests.report.contents import PLAYLIST_PLAYS, PLAYS, SPEND, content_of, day
 
 
@@ -106,53 +107,150 @@ def test_headline_figures_are_the_scorecards() -> None:
     assert "Plays of other tracks 40%" in text  # (30 + 10) / 100
 
 
-def test_what_is_provisional_is_said() -> None:
+def test_what_is_open_is_said() -> None:
     text = _visible(render_page(content_of(SPEND)))
-    assert "Still provisional: 3 Apr 2026, 33% of the spend." in text
+    assert "Still open: 3 Apr 2026, 33% of the spend." in text
     settled = [row for row in SPEND if row["report_date"] != day(2)]
-    assert "All figures are settled." in _visible(render_page(content_of(settled)))
+    assert "All figures are final." in _visible(render_page(content_of(settled)))
+
+
+def test_both_costs_are_in_the_headline_and_in_the_overview() -> None:
+    dear = [{**row, "spend_total": str(Decimal(str(row["spend_media"])) * 2)} for row in SPEND]
+    text = _visible(render_page(content_of(dear)))
+    assert "Media spend $177 $354 with fees" in text
+    assert "Cost per listener $0.228 $0.456 with fees 95%: $0.212 to $0.245" in text
+    two = [{**row, "campaign_id": "c2", "campaign_name": "Second"} for row in dear]
+    text = _visible(render_page(content_of([*dear, *two])))
+    assert "Cost per listener $0.228 $0.456 with fees" in text.split("All campaigns")[0]
+    assert "$0.228 $0.456 with fees $0.212 to $0.245" in text.split("All campaigns")[1]
+
+
+def test_the_final_days_are_those_that_were_loaded() -> None:
+    text = _visible(render_page(content_of(SPEND)))
+    assert "2 final days $0.228 per listener $0.228 with fees 1 to 2 Apr 2026" in text
+    unknown = [row for row in SPEND if row["report_date"] == day(2)]
+    assert f"Final days {UNKNOWN} none yet" in _visible(render_page(content_of(unknown)))
+
+
+# What a reader must know first
+
+
+def _notices(content: ReportContent) -> list[tuple[str, str]]:
+    page = render_page(content)
+    (found,) = re.findall(r'<ul class="notices".*?</ul>', page, flags=re.DOTALL) or [""]
+    return re.findall(r'<li class="(\w+)">(.*?) <a', found)
+
+
+def test_nothing_is_noticed_where_nothing_is_wrong() -> None:
+    checks = (_check("valid_rows", passed=True),)
+    whole = frozenset(day(offset) for offset in range(10))
+    assert _notices(content_of(SPEND, checks=checks, loaded_days=whole)) == []
+    assert _notices(content_of(SPEND)) == []
+
+
+def test_red_checks_are_on_top() -> None:
+    checks = (
+        _check("valid_rows", passed=False),
+        _check("row_loss", passed=False),
+        _check("formats", passed=False, severity="WARN"),
+        replace(_check("totals", passed=False), is_outdated=True),
+    )
+    assert _notices(content_of(SPEND, checks=checks)) == [
+        ("bad", "2 checks of the data failed: figures below may be wrong."),
+        ("warn", "1 check of the data gave a warning."),
+    ]
+
+
+def test_days_that_were_not_loaded_are_on_top() -> None:
+    holed = frozenset(day(offset) for offset in (0, 1, 4, 5))
+    content = content_of(SPEND, loaded_days=holed, made_at=midnight(day(7), 0))
+    assert _notices(content) == [("bad", "Not loaded: 3 to 4 Apr 2026.")]
+
+
+@pytest.mark.parametrize(("hours", "missing"), [(11, []), (12, ["Not loaded: 3 Apr 2026."])])
+def test_yesterday_is_missing_from_noon_on(hours: int, missing: list[str]) -> None:
+    made_at = midnight(day(3)) + timedelta(hours=hours)
+    content = content_of(SPEND, loaded_days=frozenset({day(0), day(1)}), made_at=made_at)
+    assert [sentence for _, sentence in _notices(content)] == missing
+
+
+def test_open_days_that_should_be_final_are_on_top() -> None:
+    overdue = "Should be final by now, and was not fetched again: 3 Apr 2026."
+    for days_later, expected in ((10, []), (11, [("warn", overdue)])):
+        content = content_of(SPEND, made_at=midnight(day(2), days_later))
+        assert _notices(content) == expected
+
+
+# Campaigns that have not started, or have ended
+
+
+def _with_status(status: str | None) -> ReportContent:
+    content = content_of(SPEND)
+    return replace(content, campaigns=content.campaigns.with_columns(status=pl.lit(status)))
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("scheduled", "figures of 1 to 3 Apr 2026 · has not started"),
+        ("active", "figures of 1 to 3 Apr 2026 · running"),
+        ("ended", "figures of 1 to 3 Apr 2026 · ended, last spend on 3 Apr 2026"),
+        (None, "figures of 1 to 3 Apr 2026 Media spend"),
+    ],
+)
+def test_the_state_of_a_campaign_is_said(status: str | None, said: str) -> None:
+    assert said in _visible(render_page(_with_status(status)))
+
+
+def test_a_campaign_without_figures_is_in_the_overview() -> None:
+    content = _with_status("active")
+    more = content.campaigns.with_columns(
+        campaign_id=pl.lit("c9"), promoted_name=pl.lit("Song to come"), status=pl.lit("scheduled")
+    )
+    page = render_page(replace(content, campaigns=pl.concat([content.campaigns, more])))
+    assert "Song to come track has not started" in _visible(page)
 
 
 ENDED = [row for row in SPEND if row["report_date"] != day(2)]
-"""Spend of settled days only; `PLAYS` and `PLAYLIST_PLAYS` go on to a day that is open."""
+"""Spend of final days only; `PLAYS` and `PLAYLIST_PLAYS` go on to a day that is open."""
 
 
-def test_open_plays_after_the_last_spend_are_provisional() -> None:
+def test_open_plays_after_the_last_spend_are_open() -> None:
     text = _visible(render_page(content_of(ENDED, PLAYS)))
-    assert "Still provisional: 3 Apr 2026, plays only." in text
-    assert "All figures are settled." not in text
+    assert "Still open: 3 Apr 2026, plays only." in text
+    assert "All figures are final." not in text
 
 
-def test_a_campaign_with_plays_only_is_settled_when_its_plays_are() -> None:
+def test_a_campaign_with_plays_only_is_final_when_its_plays_are() -> None:
     settled = [play for play in PLAYS if play["report_date"] != day(2)]
-    assert "All figures are settled." in _visible(render_page(content_of([], settled)))
-    assert "All figures are settled." not in _visible(render_page(content_of([], PLAYS)))
+    assert "All figures are final." in _visible(render_page(content_of([], settled)))
+    assert "All figures are final." not in _visible(render_page(content_of([], PLAYS)))
 
 
-def test_open_plays_of_another_campaign_do_not_matter_to_one_that_is_settled() -> None:
+def test_open_plays_of_another_campaign_do_not_matter_to_one_that_is_final() -> None:
     other = [{**play, "campaign_id": "c2", "campaign_name": "Second"} for play in PLAYS]
     text = _visible(render_page(content_of(ENDED, other)))
-    assert text.count("All figures are settled.") == 1
-    assert text.count("Still provisional: 3 Apr 2026, plays only.") == 1
+    assert text.count("All figures are final.") == 1
+    assert text.count("Still open: 3 Apr 2026, plays only.") == 1
 
 
-@pytest.mark.parametrize(("is_settled", "said"), [(True, "All figures"), (False, "Still prov")])
-def test_a_playlist_is_settled_when_its_rows_are(*, is_settled: bool, said: str) -> None:
+@pytest.mark.parametrize(("is_settled", "said"), [(True, "All figures"), (False, "Still open")])
+def test_a_playlist_is_final_when_its_rows_are(*, is_settled: bool, said: str) -> None:
     content = content_of(ENDED, PLAYLIST_PLAYS)
     flagged = content.playlist_tracks.with_columns(is_settled=pl.lit(is_settled))
     assert said in _visible(render_page(replace(content, playlist_tracks=flagged)))
 
 
-def test_open_spend_of_days_that_are_no_longer_drawn_is_provisional() -> None:
+def test_open_spend_of_days_that_are_no_longer_drawn_is_open() -> None:
     content = content_of(SPEND)
     drawn = content.spend_by_day.filter("is_settled")
     text = _visible(render_page(replace(content, spend_by_day=drawn)))
-    assert "Still provisional: days before those that are drawn, 33% of the spend." in text
-    assert "settled until" not in text
+    assert "Still open: days before those that are drawn, 33% of the spend." in text
+    assert "final until" not in text
 
 
-def test_everything_shown_is_settled_until_the_day_that_is_said() -> None:
-    assert "Figures until 3 Apr 2026, settled until 2 Apr 2026." in _visible(
+def test_everything_shown_is_final_until_the_day_that_is_said() -> None:
+    assert "Figures of 1 to 3 Apr 2026, final until 2 Apr 2026." in _visible(
         render_page(content_of(SPEND))
     )
     early = [{**SPEND[0], "campaign_id": "c2", "campaign_name": "Second"}]
@@ -162,10 +260,10 @@ def test_everything_shown_is_settled_until_the_day_that_is_said() -> None:
         settled_days=pl.when(pl.col("campaign_id") == "c2").then(0).otherwise(3)
     )
     mixed = replace(content, spend_by_day=opened, campaign_scorecard=cards)
-    assert "settled until" not in _visible(render_page(mixed))
+    assert "final until" not in _visible(render_page(mixed))
     # Nothing is open, but the third day may still come.
     alone = replace(content_of(ENDED), made_at=final_at(day(1)))
-    assert "settled until 2 Apr 2026." in _visible(render_page(alone))
+    assert "final until 2 Apr 2026." in _visible(render_page(alone))
 
 
 def test_characters_that_no_page_may_hold_are_replaced() -> None:
@@ -177,7 +275,7 @@ def test_characters_that_no_page_may_hold_are_replaced() -> None:
     page.encode("utf-8")
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\u2028\u2029]", page)
     assert _Texts(page).of("h1") == ["a\ufffdb\ufffdc\ufffdd e"]
-    assert preview_png(content) is not None
+    assert preview_jpeg(content) is not None
 
 
 def test_sentences_say_only_what_is_sure() -> None:
@@ -198,7 +296,7 @@ def test_association_and_not_causation_is_on_every_page() -> None:
 def test_an_unidentified_promoted_track_is_explained() -> None:
     nowhere = {"campaign_target_isrc": None, "campaign_target_spotify_track_id": None}
     text = _visible(render_page(content_of(SPEND, [{**play, **nowhere} for play in PLAYS])))
-    assert "its 300 catalogue plays cannot be told apart yet" in text
+    assert "its 300 catalog plays cannot be told apart yet" in text
 
 
 def test_names_cannot_break_out_of_the_page() -> None:
@@ -216,7 +314,7 @@ def test_several_campaigns_get_an_overview_that_links_to_their_sections() -> Non
     ]
     page = _Texts(render_page(content_of([*SPEND, *other])))
     links = {a["href"] for tag, a in page.tags if tag == "a"}
-    anchors = {f"#{a['id']}" for tag, a in page.tags if "id" in a and tag == "section"}
+    anchors = {f"#{a['id']}" for tag, a in page.tags if a.get("class") == "campaign"}
     assert links == anchors == {"#c-c1-USD", "#c-c2-USD"}
     assert "Campaign report" in page.of("h1")
 
