@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from soundlink_assets.schema import EXPORTS, Export
-from soundlink_assets.provider.parsing import DeliveryParser, ParsedDelivery
+from soundlink_assets.provider.reader import DeliveryReader, ReadRows
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.tables import Column, Kind
 
@@ -68,7 +68,7 @@ def print_time(export: Export) -> None:
         return pl.read_ndjson(body, schema=schema).height
 
     def by_us() -> int:
-        return parse(export, body).line_count
+        return parse(export, body).row_count
 
     runs = [(_seconds(by_polars), _seconds(by_us)) for _ in range(REPEATS)]
     theirs, ours = min(run[0] for run in runs), min(run[1] for run in runs)
@@ -96,9 +96,9 @@ def print_memory(export: Export) -> None:
     )
 
 
-def parse(export: Export, body: bytes) -> ParsedDelivery:
+def parse(export: Export, body: bytes) -> ReadRows:
     """The delivery that holds this body, in chunks as a network delivers them."""
-    parser = DeliveryParser(export)
+    parser = DeliveryReader(export)
     for start in range(0, len(body), CHUNK_BYTES):
         parser.feed(body[start : start + CHUNK_BYTES])
     return parser.finish()
@@ -145,7 +145,7 @@ def _peak_above_frame(path: Path, export: Export) -> float:
     """MB of this process at its peak, less those before parsing and those of the frame."""
     parse(export, make_body(export, 10))
     before = _peak()
-    parser = DeliveryParser(export)
+    parser = DeliveryReader(export)
     with path.open("rb") as body:
         while chunk := body.read(CHUNK_BYTES):
             parser.feed(chunk)

@@ -88,7 +88,7 @@ def verdicts_on_unreadable(error: "ContractError", window: Window) -> dict[str, 
     """What is to say when one body stops the run: which check it fails, on every day."""
     verdict = Verdict(
         passed=False,
-        description=f"Nothing of this export was stored. Campaign {error.campaign_id}: "
+        description=f"Nothing of this export was stored. Campaign {error.about.requested_id}: "
         f"{error.message}.",
         metadata=_bodies([error]),
     )
@@ -131,7 +131,7 @@ def _on_refused(refused: Sequence["FailedDelivery"], asked: int) -> Verdict:
     return Verdict(
         passed=False,
         description=f"Refused, not stored: {len(refused)} of {asked} campaigns. First: campaign "
-        f"{errors[0].campaign_id}, {errors[0].message}.",
+        f"{errors[0].about.requested_id}, {errors[0].message}.",
         metadata={**counts, **_bodies(errors)},
     )
 
@@ -141,7 +141,7 @@ def _bodies(errors: Sequence["ContractError"]) -> dict[str, Any]:
     kept = [error.quarantined for error in errors if error.quarantined is not None]
     shown = [
         {
-            "campaign_id": error.campaign_id,
+            "campaign_id": error.about.requested_id,
             "days": str(error.window),
             "line": error.violation.line,
             "field": error.violation.field,
@@ -175,7 +175,7 @@ def _failure(failed: "FailedDelivery") -> dict[str, Any]:
     error = failed.error
     code = error.violation.check if isinstance(error, ContractError) else error.code
     return {
-        "campaign_id": failed.campaign_id,
+        "campaign_id": failed.requested_id,
         "days": str(failed.window),
         "status": error.status,
         "code": code,

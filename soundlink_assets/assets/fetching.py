@@ -42,12 +42,12 @@ class Fetched:
     def take(self, delivery: "Delivery") -> None:
         """Spool one delivery and note what it says."""
         self.deliveries.add(
-            delivery.campaign_id, delivery.window, delivery.frame, delivery.fetched_at
+            delivery.requested_id, delivery.window, delivery.frame, delivery.fetched_at
         )
-        self.delivered.add(delivery.campaign_id)
+        self.delivered.add(delivery.requested_id)
         self.unexpected_fields.update(delivery.extra_fields)
         self.merged_duplicates += delivery.merged_duplicates
-        self.unverified_row_counts += not delivery.row_count_header_seen
+        self.unverified_row_counts += not delivery.row_count_stated
 
     def settled_days(self, ledger: "pl.DataFrame") -> set[date]:
         """The days of which nothing can change any more, by the ledger as this run leaves it.
@@ -63,7 +63,7 @@ class Fetched:
             campaigns.setdefault(day, set()).add(campaign_id)
             if not is_settled:
                 still_open.add(day)
-        failed = {failed.campaign_id for failed in self.failed}
+        failed = {failed.requested_id for failed in self.failed}
         return {
             day
             for day in self.deliveries.window.dates()

@@ -45,12 +45,12 @@ class SoundlinkApi:
         """The organisation's campaigns, listed once a run; or the ids that the settings name."""
         import polars as pl
 
-        from soundlink_assets.schema.campaigns import CAMPAIGNS
+        from soundlink_assets.schema.campaigns import CAMPAIGN, CAMPAIGNS
         from soundlink_assets.schema.frames import empty_frame
 
         self.listed_at = self.clock()
         if not self.settings.campaign_ids:
-            return self.client.campaigns()
+            return self.client.listed(CAMPAIGN)
         listed = empty_frame(CAMPAIGNS).drop("ingested_at", "run_id")
         named = pl.DataFrame({"campaign_id": list(self.settings.campaign_ids)})
         return pl.concat([listed, named], how="diagonal")

@@ -81,7 +81,7 @@ def probe_cost(settings: Settings, campaigns: int | None, now: datetime) -> Iter
 
 def pages(campaigns: int) -> int:
     """Requests for the list of so many campaigns."""
-    from soundlink_assets.provider.campaigns import PAGE_SIZE
+    from soundlink_assets.provider.client import PAGE_SIZE
 
     return max(ceil(campaigns / PAGE_SIZE), 1)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
+from soundlink_assets.schema import CAMPAIGN
 from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import AuthStyle, Settings
 
@@ -95,7 +96,7 @@ def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:
 def _other_style(settings: Settings, refused: "SoundlinkError") -> Finding:
     """Whether the key is good and only the header is not; asked only here, never in a run."""
     from soundlink_assets.provider import SoundlinkError
-    from soundlink_assets.provider.credentials import other_style
+    from soundlink_assets.provider.responses import other_style
 
     other = other_style(settings.auth_style)
     if refused.code in {"invalid_api_key", "invalid_token"}:
@@ -118,7 +119,7 @@ def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Findin
 
     named = settings.campaign_ids
     try:
-        some_id, count = client.first_campaign()
+        some_id, count = client.first_listed(CAMPAIGN)
     except ScopeError as error:
         if not named:
             yield broken("campaigns:read", error.message, error.hint)
@@ -149,11 +150,11 @@ def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Findin
 
 
 def _metrics(client: "SoundlinkClient", campaign_id: str, day: Window) -> Finding:
-    from soundlink_assets.provider import CampaignNotFoundError, SoundlinkError
+    from soundlink_assets.provider import UnknownIdError, SoundlinkError
 
     try:
         client.overview(campaign_id, day)
-    except CampaignNotFoundError as error:
+    except UnknownIdError as error:
         if campaign_id != NO_CAMPAIGN:
             return broken("metrics:read", f"works, but {error.message}{_facts(error)}", error.hint)
     except SoundlinkError as error:
@@ -165,7 +166,7 @@ def _facts(error: "SoundlinkError") -> str:
     known = [
         error.code or (f"HTTP {error.status}" if error.status else ""),
         f"requestId {error.request_id}" if error.request_id else "",
-        f"campaign {error.campaign_id}" if error.campaign_id else "",
+        f"campaign {error.about.requested_id}" if error.about.requested_id else "",
     ]
     shown = ", ".join(fact for fact in known if fact)
     return f" ({shown})" if shown else ""

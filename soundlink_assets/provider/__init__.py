@@ -5,35 +5,34 @@ Usable on its own. The key, and whatever else is not the default, comes from the
     from datetime import date
 
     from soundlink_assets.provider import Delivery, SoundlinkClient
-    from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
+    from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_COUNTRY_DAILY
     from soundlink_assets.schema.window import Window
     from soundlink_assets.settings import load_settings
 
     quarter = Window(date(2026, 1, 1), date(2026, 3, 31))
     with SoundlinkClient.from_settings(load_settings()) as client:
-        campaigns = client.campaigns()["campaign_id"].to_list()
+        campaigns = client.listed(CAMPAIGN)["campaign_id"].to_list()
         for result in client.deliveries(CAMPAIGN_COUNTRY_DAILY, campaigns, quarter):
             shown = result.frame if isinstance(result, Delivery) else result.error
-            print(result.campaign_id, shown)
+            print(result.requested_id, shown)
 
 A delivery is complete and valid, or there is an error that says why: nothing in between. `Delivery`
-says what came, the tree in `errors` what can go wrong and which errors concern every campaign.
+says what came, the tree in `errors` what can go wrong and which errors concern the whole run.
 Waits for the provider's limits stand in the log of `soundlink_assets.provider`, with their end.
 
-Here belongs what speaks to the provider: requests, retries, limits, errors, handing bodies to the
-parser of `contract`, keeping what it refuses. What a valid row is belongs to `contract`, where rows
-are stored to `warehouse`, and when to fetch to `defs`.
+Here belongs what speaks to the provider: requests, retries, limits, errors, reading and verifying
+bodies, keeping what is refused. What columns and rules an export has belongs to `schema`, where
+rows are stored to `warehouse`, and when to fetch to `assets`.
 """
 
 from soundlink_assets.provider.budget import Limit, RequestBudget, budget_file, provider_limits
-from soundlink_assets.provider.campaigns import Overview
-from soundlink_assets.provider.client import SoundlinkClient
-from soundlink_assets.provider.delivery import Delivery, FailedDelivery
+from soundlink_assets.provider.client import Overview, SoundlinkClient
+from soundlink_assets.provider.deliveries import Delivery, FailedDelivery
 from soundlink_assets.provider.errors import (
     AuthenticationError,
     BadRequestError,
     BudgetError,
-    CampaignNotFoundError,
+    BudgetUsedUpError,
     ContractError,
     NotFoundError,
     RateLimitError,
@@ -42,14 +41,15 @@ from soundlink_assets.provider.errors import (
     SoundlinkError,
     TransportError,
     TruncatedDeliveryError,
+    UnknownIdError,
 )
-from soundlink_assets.provider.stopping import StoppedError
+from soundlink_assets.provider.retries import StoppedError
 
 __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BudgetError",
-    "CampaignNotFoundError",
+    "BudgetUsedUpError",
     "ContractError",
     "Delivery",
     "FailedDelivery",
@@ -65,6 +65,7 @@ __all__ = [
     "StoppedError",
     "TransportError",
     "TruncatedDeliveryError",
+    "UnknownIdError",
     "budget_file",
     "provider_limits",
 ]

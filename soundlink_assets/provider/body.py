@@ -6,14 +6,13 @@ which text splitters take for line ends. What stands in a line does not belong h
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import compress
 
+from soundlink_assets.provider.errors import UnreadableDelivery
 from soundlink_assets.provider.lines import BLANK
-from soundlink_assets.provider.violations import UnreadableDelivery
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 8 * 2**20
 """Size of a block, and the length at which a line is refused: it bounds the memory."""
 
 _PIECE_BYTES = 2**20
@@ -22,7 +21,6 @@ _PIECE_BYTES = 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE = b'"'
 _ESCAPED_NEWLINE = rb"\n"
-_BACKSLASH = ord("\\")
 _CLOSED_CONTENT = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
@@ -35,18 +33,6 @@ class Block:
 
     text: bytes
     first_line: int
-
-    def lines(self, wanted: Iterable[bool] | None = None) -> Iterator[tuple[int, bytes, bool]]:
-        """Number, bytes and whether a newline ends it, of each line that is not blank.
-
-        `wanted` says of each line whether it is to come.
-        """
-        raws = self.text.split(b"\n")
-        numbered: Iterator[tuple[int, bytes]] = enumerate(raws, self.first_line)
-        if wanted is not None:
-            numbered = compress(numbered, wanted)
-        end = self.first_line + len(raws) - 1
-        return ((number, raw, number < end) for number, raw in numbered if raw.strip(BLANK))
 
 
 class LineBlocks:
@@ -68,7 +54,7 @@ class LineBlocks:
         """The blocks that are complete with this chunk; each ends in a newline.
 
         Raises UnreadableDelivery for a line that is longer than a block, and for a quoted body
-        that is no JSON string.
+        that is not a JSON string.
         """
         step = min(_PIECE_BYTES, self._block_bytes)
         for start in range(0, len(chunk), step):
@@ -84,39 +70,26 @@ class LineBlocks:
         Raises UnreadableDelivery for a quoted body that does not end.
         """
         rest = self._take_pending()
-        return self._block(self._unquote(rest, closed=True) if self._is_quoted else rest)
+        return self._block(self._unquoted(rest, is_closed=True) if self._is_quoted else rest)
 
     def _cut(self) -> Block:
-        last = self._pending[-1]
-        end = last.rfind(b"\n") + 1
-        if end and self._is_opened and not self._is_quoted:
-            # The usual case on its own, because it copies the block only once.
-            self._pending[-1] = last[:end]
-            text = b"".join(self._pending)
-            self._keep(last[end:])
-        else:
-            pending = self._take_pending()
-            end = _end_of_escaped_lines(pending) if self._is_quoted else pending.rfind(b"\n") + 1
-            if end == 0:
-                raise self._unreadable(f"a line of more than {len(pending)} bytes")
-            self._keep(pending[end:])
-            text = pending[:end]
-            if self._is_quoted:
-                text = self._unquote(text, closed=False)
-        return self._block(text)
+        pending = self._take_pending()
+        end = _end_of_escaped_lines(pending) if self._is_quoted else pending.rfind(b"\n") + 1
+        if end == 0:
+            raise self._unreadable(f"a line of more than {len(pending)} bytes")
+        self._pending = [pending[end:]]
+        self._pending_bytes = len(pending) - end
+        text = pending[:end]
+        return self._block(self._unquoted(text, is_closed=False) if self._is_quoted else text)
 
     def _block(self, text: bytes) -> Block:
         block = Block(text, first_line=self._lines_before + 1)
         self._lines_before += text.count(b"\n")
         return block
 
-    def _keep(self, rest: bytes) -> None:
-        self._pending = [rest]
-        self._pending_bytes = len(rest)
-
     def _take_pending(self) -> bytes:
         pending = b"".join(self._pending)
-        self._keep(b"")
+        self._pending, self._pending_bytes = [], 0
         if not self._is_opened:
             self._is_opened = True
             pending = pending.removeprefix(_BYTE_ORDER_MARK)
@@ -126,38 +99,28 @@ class LineBlocks:
                 return unindented[1:]
         return pending
 
-    def _unquote(self, quoted: bytes, *, closed: bool) -> bytes:
-        text = b"".join((_QUOTE, quoted, b"" if closed else _QUOTE))
+    def _unquoted(self, quoted: bytes, *, is_closed: bool) -> bytes:
+        text = b"".join((_QUOTE, quoted, b"" if is_closed else _QUOTE))
         try:
             decoded: str = json.loads(text)
-            # A closed string is no body that was cut off, so its last line has its newline too.
-            return decoded.encode() + (b"\n" if closed else b"")
+            # A closed string is not a body that was cut off: its last line has its newline too.
+            return decoded.encode() + (b"\n" if is_closed else b"")
         except ValueError as error:
             raise self._unreadable(
-                f"the body begins with a quotation mark and is no JSON string: {error}",
-                is_cut_off=closed and not _CLOSED_CONTENT.match(quoted),
+                f"the body begins with a quotation mark and is not a JSON string: {error}",
+                is_cut_off=is_closed and not _CLOSED_CONTENT.match(quoted),
             ) from error
 
     def _unreadable(self, message: str, *, is_cut_off: bool = False) -> UnreadableDelivery:
-        return UnreadableDelivery(
-            message,
-            check="required_fields",
-            line=self._lines_before + 1,
-            is_cut_off=is_cut_off,
-        )
+        return UnreadableDelivery(message, line=self._lines_before + 1, is_cut_off=is_cut_off)
 
 
 def _end_of_escaped_lines(quoted: bytes) -> int:
     r"""The offset after the last `\n` escape of a JSON string's content, 0 if there is none."""
     at = quoted.rfind(_ESCAPED_NEWLINE)
-    while at >= 0 and _is_escaped(quoted, at):
+    while at >= 0:
+        backslashes = at - len(quoted[:at].rstrip(b"\\"))
+        if backslashes % 2 == 0:
+            return at + len(_ESCAPED_NEWLINE)
         at = quoted.rfind(_ESCAPED_NEWLINE, 0, at)
-    return 0 if at < 0 else at + len(_ESCAPED_NEWLINE)
-
-
-def _is_escaped(quoted: bytes, at: int) -> bool:
-    """Whether the byte at `at` is part of an escape that begins before it."""
-    first_backslash = at
-    while first_backslash > 0 and quoted[first_backslash - 1] == _BACKSLASH:
-        first_backslash -= 1
-    return (at - first_backslash) % 2 == 1
+    return 0

@@ -21,9 +21,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from soundlink_assets.provider.answers import LONGEST_RETRY_AFTER_SECONDS
-from soundlink_assets.provider.errors import BudgetError
-from soundlink_assets.provider.stopping import SAY_AGAIN_SECONDS, Wait, check_stop, wait_unless_stopped
+from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
+from soundlink_assets.provider.errors import BudgetError, BudgetUsedUpError
+from soundlink_assets.provider.retries import (
+    SAY_AGAIN_SECONDS,
+    Wait,
+    check_stop,
+    wait_unless_stopped,
+)
 
 log = logging.getLogger(__name__)
 

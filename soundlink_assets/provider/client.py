@@ -1,41 +1,90 @@
-"""The client: what users call, wired from the parts of this package."""
+"""The client: what users call, wired from the parts of this package, and its JSON routes.
+
+The JSON routes are few and small: whether the API is there, the list of a scope, a campaign's
+totals. What an export delivers belongs to `deliveries`.
+"""
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+from urllib.parse import quote
 
 import polars as pl
 from pydantic import SecretStr
 
-from soundlink_assets.provider.budget import RequestBudget, budget_file, provider_limits
-from soundlink_assets.provider.campaigns import (
-    Overview,
-    first_campaign,
-    list_campaigns,
-    read_campaign,
-    read_overview,
-)
-from soundlink_assets.provider.concurrency import as_completed
-from soundlink_assets.provider.delivery import Delivery, FailedDelivery
-from soundlink_assets.provider.effort import Effort
-from soundlink_assets.provider.errors import About, ServerError, SoundlinkError
-from soundlink_assets.provider.exports import ExportReader
-from soundlink_assets.provider.retries import OutageWatch, RetryPolicy
-from soundlink_assets.provider.stopping import Wait, wait_unless_stopped
-from soundlink_assets.provider.transport import Request, Transport
 from soundlink_assets.clock import Clock, utc_now
-from soundlink_assets.schema.exports import Export
+from soundlink_assets.provider.budget import RequestBudget, budget_file, provider_limits
+from soundlink_assets.provider.deliveries import (
+    Delivery,
+    ExportRequest,
+    FailedDelivery,
+    ManyDeliveries,
+)
+from soundlink_assets.provider.errors import (
+    About,
+    ContractError,
+    ServerError,
+    TruncatedDeliveryError,
+    UnreadableDelivery,
+)
+from soundlink_assets.provider.lines import WrongValueError, typed_value
+from soundlink_assets.provider.quarantine import Quarantine
+from soundlink_assets.provider.retries import Deadline, RetryPolicy, Wait, wait_unless_stopped
+from soundlink_assets.provider.transport import Request, Transport
+from soundlink_assets.schema import CAMPAIGN
+from soundlink_assets.schema.exports import Export, Scope
+from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.tables import Column, Kind, column, optional
 from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
 from soundlink_assets.settings import AuthStyle, Settings, clean_base_url, clean_key
 
 MAX_SECONDS = 1800.0
 """Default bound on one request, all its attempts together, without the waits that we are told."""
 
-T = TypeVar("T")
+PAGE_SIZE = 100
+"""The largest page of a list that the provider gives."""
+
+_MOST_READINGS = 3
+_MOST_PAGES = 1000
+"""A list that claims to be longer is not one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Totals of a campaign over a range of days, all countries together.
+
+    Money in `currency`. `listeners` is a sum over countries and days, so it may count people twice.
+    None means that the platform did not report the figure, not that it is zero. The three ratios
+    are the provider's: `spend_media` per listener, per follower, and streams per listener.
+    """
+
+    listeners: int
+    streams: int
+    followers: int
+    impressions: int | None
+    ad_clicks: int | None
+    link_clicks: int | None
+    spend_media: Decimal
+    spend_total: Decimal
+    fees: Decimal
+    currency: str
+    cpl: float
+    cpf: float
+    streams_per_listener: float
+
+
+_OVERVIEW = (
+    *(column(name, Kind.COUNT, "") for name in ("listeners", "streams", "followers")),
+    *(optional(name, Kind.COUNT, "") for name in ("impressions", "ad_clicks", "link_clicks")),
+    *(column(name, Kind.MONEY, "") for name in ("spend_media", "spend_total", "fees")),
+    column("currency", Kind.TEXT, ""),
+    *(column(name, Kind.RATIO, "") for name in ("cpl", "cpf", "streams_per_listener")),
+)
 
 
 class SoundlinkClient:
@@ -82,9 +131,8 @@ class SoundlinkClient:
             budget=budget,
             clock=clock,
         )
-        self._reader = ExportReader(
-            transport=self._transport, quarantine_dir=quarantine_dir, key=key
-        )
+        self._quarantine = Quarantine(folder=quarantine_dir, key=key)
+        self._served: set[str] = set()
         self._closed = threading.Event()
         self._stops: set[threading.Event] = {self._closed}
 
@@ -113,6 +161,11 @@ class SoundlinkClient:
         """Requests sent so far, retries included."""
         return self._transport.request_count
 
+    @property
+    def clock_offset(self) -> timedelta | None:
+        """The provider's clock minus ours, by its newest response; None if it states no `Date`."""
+        return self._transport.clock_offset
+
     def ping(self) -> None:
         """Asks whether the API is there and accepts the key; any key may."""
         about = About(path="/v1/ping")
@@ -121,28 +174,48 @@ class SoundlinkClient:
         if status != "ok":
             raise ServerError(f"the API says that its status is {status!r}", about=about)
 
-    def campaigns(self) -> pl.DataFrame:
-        """All campaigns of the organisation, oldest first; needs the scope `campaigns:read`.
+    def listed(self, scope: Scope) -> pl.DataFrame:
+        """All that the organisation has of a scope, oldest first, with the listing's own columns.
 
-        The columns of `contract.campaigns.CAMPAIGNS` that the provider fills. Never a part of the
-        list: that raises TruncatedDeliveryError.
+        Never a part of the list: raises TruncatedDeliveryError if fewer came than the provider says
+        there are, or if their number changes during every reading, and ContractError for an item or
+        a page that is not what the provider documents. Needs the scope's `list_permission`.
         """
-        return list_campaigns(self._get)
+        for _ in range(_MOST_READINGS):
+            found = self._read_list(scope)
+            if found is not None:
+                schema = polars_schema(scope.listing)
+                columns = {name: schema[name] for name in scope.source_fields}
+                return pl.DataFrame(list(found.values()), schema=columns, orient="row")
+        raise _incomplete(
+            scope,
+            f"the list of {scope.plural} changed during each of {_MOST_READINGS} readings, so that "
+            "one may be missing",
+        )
 
-    def first_campaign(self) -> tuple[str | None, int]:
-        """The id of the oldest campaign (None without any), and how many there are; one request."""
-        return first_campaign(self._get)
-
-    def campaign(self, campaign_id: str) -> dict[str, Any]:
-        """One campaign, under the column names of `campaigns`, with two further fields."""
-        return read_campaign(self._get, campaign_id)
+    def first_listed(self, scope: Scope) -> tuple[str | None, int]:
+        """The oldest id of a scope (None without any), and how many there are; one request."""
+        items, _pages, total = self._page(scope, 1)
+        return (_listed_row(scope, items[0])[scope.id_column] if items else None), total
 
     def overview(self, campaign_id: str, window: Window) -> Overview:
         """The provider's totals of a campaign over a window of any length."""
-        return read_overview(self._get, campaign_id, window)
+        about = About(
+            path=f"{CAMPAIGN.path}/{quote(campaign_id, safe='')}/metrics/overview",
+            scope=CAMPAIGN,
+            requested_id=campaign_id,
+            window=window,
+        )
+        params = {"startDate": str(window.first), "endDate": str(window.last)}
+        data = self._get(Request(about=about, params=params))
+        if not isinstance(data, dict):
+            raise _undocumented("the totals are not an object", about)
+        return Overview(
+            **{each.name: _field(data.get(each.name), each, about) for each in _OVERVIEW}
+        )
 
-    def export(self, export: Export, campaign_id: str, window: Window) -> Delivery:
-        """One delivery: a campaign over at most 90 days, both ends included.
+    def export(self, export: Export, requested_id: str, window: Window) -> Delivery:
+        """One delivery: a campaign (or soundlink) over at most 90 days, both ends included.
 
         Raises ValueError for a longer window: the provider may cut it without saying so.
         """
@@ -150,43 +223,39 @@ class SoundlinkClient:
             raise ValueError(
                 f"{window} has {window.days} days; at most {MAX_WINDOW_DAYS} go at once"
             )
-        return self._export(export, campaign_id, window, self._retries, self._closed)
+        return self._retries.run(
+            self._request(export, requested_id, window).attempt, self._closed
+        )
 
     def deliveries(
-        self, export: Export, campaign_ids: Sequence[str], window: Window
+        self, export: Export, ids: Sequence[str], window: Window
     ) -> Iterator[Delivery | FailedDelivery]:
-        """The deliveries of many campaigns over a window of any length, as they complete.
+        """The deliveries of many ids over a window of any length, as they complete.
 
-        The window is split at 90 days; a campaign named twice is asked for once. An error that
-        stops the run is raised at once, and what is still under way is dropped; any other becomes
-        a FailedDelivery. Nothing is sent before the first result is asked for, and no more than
-        `max_concurrency` deliveries are begun that the caller has not yet taken.
+        The window is split at 90 days; an id named twice is asked for once. An error that stops
+        the run is raised, and what is still under way is dropped; any other becomes a
+        FailedDelivery, and so does a refusal of one id once another has been served. Nothing is
+        sent before the first result is asked for, and no more than `max_concurrency` deliveries
+        are begun that the caller has not yet taken.
         """
         stop = threading.Event()
-        watch = OutageWatch()
-
-        def fetch(task: tuple[str, Window]) -> Delivery | FailedDelivery:
-            campaign_id, part = task
-            policy = replace(self._retries, max_attempts=1) if watch.is_outage else self._retries
-            try:
-                delivery = self._export(export, campaign_id, part, policy, stop)
-            except SoundlinkError as error:
-                if error.stops_run:
-                    raise
-                watch.note(error)
-                return FailedDelivery(
-                    export=export, campaign_id=campaign_id, window=part, error=error
-                )
-            watch.note(None)
-            return delivery
-
-        tasks = (
-            (campaign_id, part)
-            for campaign_id in dict.fromkeys(campaign_ids)
+        requests = (
+            self._request(export, requested_id, part)
+            for requested_id in dict.fromkeys(ids)
             for part in window.split()
         )
-        with self._stopped_on_close(stop):
-            yield from as_completed(fetch, tasks, at_once=self._at_once, stop=stop)
+        many = ManyDeliveries(
+            requests,
+            policy=self._retries,
+            at_once=self._at_once,
+            stop=stop,
+            served=self._served,
+        )
+        self._stops.add(stop)
+        try:
+            yield from many.results()
+        finally:
+            self._stops.discard(stop)
 
     def close(self) -> None:
         """Ends all work and all connections at once."""
@@ -210,29 +279,122 @@ class SoundlinkClient:
             f"SoundlinkClient(base_url={self._base_url!r}, auth_style={self._auth_style.value!r})"
         )
 
+    def _request(self, export: Export, requested_id: str, window: Window) -> ExportRequest:
+        return ExportRequest(
+            transport=self._transport,
+            quarantine=self._quarantine,
+            export=export,
+            requested_id=requested_id,
+            window=window,
+        )
+
     def _get(self, request: Request) -> Any:
-        def attempt(_number: int, effort: Effort) -> Any:
-            return self._transport.get(request, effort).data
+        """The `data` of a JSON route."""
+
+        def attempt(_number: int, deadline: Deadline) -> Any:
+            return self._transport.get(request, deadline).data
 
         return self._retries.run(attempt, self._closed)
 
-    def _export(
-        self,
-        export: Export,
-        campaign_id: str,
-        window: Window,
-        policy: RetryPolicy,
-        stop: threading.Event,
-    ) -> Delivery:
-        def attempt(number: int, effort: Effort) -> Delivery:
-            return self._reader.fetch(export, campaign_id, window, number, effort)
+    def _read_list(self, scope: Scope) -> dict[str, dict[str, Any]] | None:
+        """All pages in one go, by id; None once the stated number of items changes.
 
-        return policy.run(attempt, stop)
+        An item that is deleted meanwhile moves those behind it up: the first of the next page would
+        stand on the page that has already been read.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        page, pages, total = 0, 1, 0
+        while page < pages:
+            page += 1
+            before = total
+            items, pages, total = self._page(scope, page)
+            if page > 1 and total != before:
+                return None
+            known = len(found)
+            for item in items:
+                row = _listed_row(scope, item)
+                found[row[scope.id_column]] = row
+            if len(found) == known:
+                break
+        if len(found) < total:
+            raise _incomplete(
+                scope, f"the list of {scope.plural} holds {len(found)} of {total}"
+            )
+        return found
 
-    @contextmanager
-    def _stopped_on_close(self, stop: threading.Event) -> Iterator[None]:
-        self._stops.add(stop)
-        try:
-            yield
-        finally:
-            self._stops.discard(stop)
+    def _page(self, scope: Scope, page: int) -> tuple[list[Any], int, int]:
+        """The items of a page, how many pages there are, and how many items."""
+        about = About(path=scope.path, scope=scope)
+        # Oldest first: what is created meanwhile comes last and shifts no page.
+        params = {
+            "page": str(page),
+            "pageSize": str(PAGE_SIZE),
+            "sortBy": "createdAt",
+            "sortOrder": "asc",
+        }
+        data = self._get(Request(about=about, params=params))
+        pagination = data.get("pagination") if isinstance(data, dict) else None
+        items = data.get("items") if isinstance(data, dict) else None
+        if not isinstance(pagination, dict) or not isinstance(items, list):
+            raise _undocumented(f"page {page} has no items or no pagination", about)
+        numbers = []
+        for name in ("totalPages", "totalCount"):
+            value = pagination.get(name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise _undocumented(f"not a count on page {page}", about, name)
+            numbers.append(value)
+        if page > _MOST_PAGES:
+            raise _undocumented(f"more than {_MOST_PAGES} pages", about, "totalPages")
+        return items, numbers[0], numbers[1]
+
+
+def _incomplete(scope: Scope, message: str) -> TruncatedDeliveryError:
+    return TruncatedDeliveryError(
+        message,
+        about=About(path=scope.path, scope=scope),
+        hint="Run again; report it if it stays so. "
+        f"SOUNDLINK_{scope.name.upper()}_IDS replaces the list.",
+    )
+
+
+def _listed_row(scope: Scope, item: object) -> dict[str, Any]:
+    """A listed object under our column names; absent fields are null."""
+    about = About(path=scope.path, scope=scope)
+    if not isinstance(item, dict):
+        raise _undocumented("an item that is not an object", about)
+    columns = {name: scope.listing.column(name) for name in scope.source_fields}
+    id_field = scope.source_fields[scope.id_column]
+    listed_id = _field(item.get(id_field), columns[scope.id_column], about, id_field)
+    about = About(path=scope.path, scope=scope, requested_id=listed_id)
+    return {
+        name: listed_id
+        if name == scope.id_column
+        else _field(_cleaned(item.get(source)), columns[name], about, source)
+        for name, source in scope.source_fields.items()
+    }
+
+
+def _cleaned(value: Any) -> Any:
+    """A text without halves of characters, which JSON may hold and no file can."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _field(value: Any, of: Column, about: About, source: str | None = None) -> Any:
+    """The value of a field as what its column holds. Raises ContractError."""
+    name = source or of.name
+    if value is None:
+        if of.nullable:
+            return None
+        raise _undocumented("null or missing, where a value is required", about, name)
+    try:
+        return typed_value(of.kind, value)
+    except WrongValueError as error:
+        raise _undocumented(str(error), about, name) from None
+
+
+def _undocumented(message: str, about: About, field: str | None = None) -> ContractError:
+    return ContractError(
+        UnreadableDelivery(message, field=field),
+        about=about,
+        hint="The provider's response has changed: please report it.",
+    )

@@ -1,24 +1,76 @@
-"""What can go wrong with the provider, as one small tree.
+"""What can go wrong with the provider, as one small tree with the facts as fields.
 
-Every error carries what a reader needs to act: HTTP status, the provider's code and `requestId`,
-the campaign and the window asked for, and a hint. Which answer means which error is in `answers`.
-No error holds the API key.
+Which response means which error is in `responses`; what a valid line is, in `lines`. Nobody has to
+read a message to know what happened. No error holds the API key.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from soundlink_assets.provider.violations import ContractViolation, UnreadableDelivery
+from soundlink_assets.schema.exports import Scope
 from soundlink_assets.schema.window import Window
+
+CheckName = Literal["schema_version", "valid_rows"]
+"""The asset check that a violation of the contract fails."""
+
+
+class ContractViolation(Exception):  # noqa: N818 - named for what happened, as the contract says it
+    """A delivered body that is not what the contract promises.
+
+    `check` is the asset check that fails. `line` counts the body's lines from 1, blank ones
+    included; it and `field` are None where the violation is not of one line or one field.
+    `is_cut_off` tells that the body ends inside this line: what a broken connection leaves.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        check: CheckName = "valid_rows",
+        line: int | None = None,
+        field: str | None = None,
+        is_cut_off: bool = False,
+    ) -> None:
+        self.message = message
+        self.check: CheckName = check
+        self.line = line
+        self.field = field
+        self.is_cut_off = is_cut_off
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        place = [
+            f"line {self.line}" if self.line is not None else "",
+            f"field {self.field!r}" if self.field is not None else "",
+        ]
+        where = ", ".join(part for part in place if part)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class UnreadableDelivery(ContractViolation):
+    """A line is not a row of the known schema version.
+
+    Another `schema_version`, an unparsable line, a required field missing, null or of a wrong type.
+    """
+
+
+class RefusedDelivery(ContractViolation):
+    """The rows are readable and cannot be right.
+
+    Another day, another or several ids, conflicting duplicates of a key, negative counts, an
+    `exported_at` in the future.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a request was about: the path, and for exports the campaign and the window."""
+    """What a request was about: the path, and for exports the id asked for and the window."""
 
     path: str = ""
+    scope: Scope | None = None
     export: str | None = None
-    campaign_id: str | None = None
+    requested_id: str | None = None
     window: Window | None = None
 
 
@@ -26,9 +78,9 @@ class SoundlinkError(Exception):
     """Anything that went wrong between the client and the provider.
 
     `stops_run`: every other request would fail too, or what was delivered shows that nothing of
-    this run can be trusted. `retryable`: the same request may succeed a little later; the client
+    the export can be trusted. `retryable`: the same request may succeed a little later; the client
     has already tried again as often as it may when such an error reaches the caller.
-    `retry_after` is how long the provider asked to wait, in seconds.
+    `retry_after` is how long the provider asked to wait, in seconds. `hint` says what to do.
     """
 
     stops_run: bool = False
@@ -55,26 +107,22 @@ class SoundlinkError(Exception):
         self.retry_after = retry_after
 
     @property
-    def campaign_id(self) -> str | None:
-        """The campaign in the request path, if there was one."""
-        return self.about.campaign_id
-
-    @property
-    def window(self) -> Window | None:
-        """The report dates asked for, if any were."""
-        return self.about.window
-
-    def __str__(self) -> str:
-        facts = [
+    def facts(self) -> str:
+        """What is known of the request and the response, for a message; empty if nothing is."""
+        about = self.about
+        what = about.scope.name if about.scope else "id"
+        known = [
             f"HTTP {self.status}" if self.status is not None else "",
             self.code or "",
-            self.about.export or self.about.path,
-            f"campaign {self.campaign_id}" if self.campaign_id is not None else "",
-            str(self.window) if self.window is not None else "",
+            about.export or about.path,
+            f"{what} {about.requested_id}" if about.requested_id is not None else "",
+            str(about.window) if about.window is not None else "",
             f"requestId {self.request_id}" if self.request_id is not None else "",
         ]
-        known = ", ".join(fact for fact in facts if fact)
-        first = f"{self.message} ({known})" if known else self.message
+        return ", ".join(fact for fact in known if fact)
+
+    def __str__(self) -> str:
+        first = f"{self.message} ({self.facts})" if self.facts else self.message
         return f"{first}\n{self.hint}" if self.hint else first
 
 
@@ -96,8 +144,8 @@ class NotFoundError(SoundlinkError):
     stops_run = True
 
 
-class CampaignNotFoundError(NotFoundError):
-    """No such campaign in this organisation: 404 `campaign_not_found`."""
+class UnknownIdError(NotFoundError):
+    """No such campaign (or soundlink) in this organisation: 404 with the code of its scope."""
 
     stops_run = False
 
@@ -114,6 +162,14 @@ class BudgetError(SoundlinkError):
     stops_run = True
 
 
+class BudgetUsedUpError(BudgetError):
+    """A request would have to wait longer than the caller wants to; `free_at` in Unix seconds."""
+
+    def __init__(self, message: str, *, free_at: float) -> None:
+        super().__init__(message, hint="Ask again then, or see what else uses the key.")
+        self.free_at = free_at
+
+
 class RateLimitError(SoundlinkError):
     """More requests than the provider allows: 429."""
 
@@ -121,19 +177,19 @@ class RateLimitError(SoundlinkError):
 
 
 class ServerError(SoundlinkError):
-    """The provider failed: 5xx, or an answer that is none of its documented ones."""
+    """The provider failed: 5xx, or a response that is none of its documented ones."""
 
     retryable = True
 
 
 class TransportError(SoundlinkError):
-    """No answer of the provider: connection fault, timeout, or a page of something in between."""
+    """No response of the provider: connection fault, timeout, or a page of something in between."""
 
     retryable = True
 
 
 class TruncatedDeliveryError(SoundlinkError):
-    """The body or the list is shorter (or longer) than the provider says it is."""
+    """The body or the list is shorter (or longer) than the provider says it is, or may be."""
 
     retryable = True
 
@@ -141,8 +197,9 @@ class TruncatedDeliveryError(SoundlinkError):
 class ContractError(SoundlinkError):
     """What was delivered breaks the contract.
 
-    `violation` says which line and field, `quarantined` where the body is kept (None if it could
-    not be kept, or there is no body to keep).
+    `violation` says which check, line and field, `quarantined` where the body is kept (None if it
+    could not be kept, or there is no body to keep). Another `schema_version`, and a list that is
+    not as documented, stop the run; a body with a wrong row is the fault of that delivery alone.
     """
 
     def __init__(
@@ -150,11 +207,10 @@ class ContractError(SoundlinkError):
         violation: ContractViolation,
         *,
         about: About,
-        request_id: str | None = None,
         quarantined: Path | None = None,
         hint: str = "",
     ) -> None:
-        super().__init__(str(violation), about=about, request_id=request_id, hint=hint)
+        super().__init__(str(violation), about=about, hint=hint)
         self.violation = violation
         self.quarantined = quarantined
-        self.stops_run = isinstance(violation, UnreadableDelivery)
+        self.stops_run = violation.check == "schema_version" or about.export is None

@@ -1,48 +1,92 @@
-"""How often and after how long a request is tried again.
+"""How often, after how long and until when a request is tried again, and how waiting is stopped.
 
-Only errors marked `retryable` are: connection faults, timeouts, 429, 5xx, cut bodies, pages of a
-gateway. The wait is our own backoff, or what the provider asks for if that is longer. Every wait
-stands in the log, and ends at once when the work is stopped.
+Only errors marked `retryable` are tried again: connection faults, timeouts, 429, 5xx, cut bodies,
+pages of a gateway. The wait is our own backoff, or what the provider asks for if that is longer.
+Every wait stands in the log, and ends at once when the work is stopped.
 """
 
 import logging
+import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import TypeVar
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    stop_any,
-    wait_exponential_jitter,
-)
-from tenacity.stop import stop_base
-from typing_extensions import override
-
-from soundlink_assets.provider.effort import Effort
-from soundlink_assets.provider.errors import RateLimitError, ServerError, SoundlinkError, TransportError
-from soundlink_assets.provider.stopping import SAY_AGAIN_SECONDS, Wait
 from soundlink_assets.clock import Clock
+from soundlink_assets.provider.errors import (
+    RateLimitError,
+    ServerError,
+    SoundlinkError,
+    TransportError,
+)
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 LONGEST_BACKOFF_SECONDS = 60.0
-
-_backoff = wait_exponential_jitter(multiplier=1, max=LONGEST_BACKOFF_SECONDS, jitter=1)
-_rate_limit_backoff = wait_exponential_jitter(multiplier=4, max=LONGEST_BACKOFF_SECONDS, jitter=4)
-
+SAY_AGAIN_SECONDS = 1800.0
+"""A wait that lasts longer stands in the log again this often, so that nothing seems to hang."""
 
 OUTAGE_AFTER = 5
 """So many deliveries in a row that failed after all attempts are taken for an outage."""
 
+Wait = Callable[[float, threading.Event], None]
+"""Waits for so many seconds; raises StoppedError as soon as the event is set."""
 
-class OutageWatch:
+
+class StoppedError(Exception):
+    """The client was closed, or whoever asked for this work no longer wants it."""
+
+
+def check_stop(stop: threading.Event) -> None:
+    """StoppedError if `stop` is set."""
+    if stop.is_set():
+        raise StoppedError("the work was stopped")
+
+
+def wait_unless_stopped(seconds: float, stop: threading.Event) -> None:
+    """Sleep for `seconds`, without using the processor; StoppedError once `stop` is set."""
+    stop.wait(max(seconds, 0))
+    check_stop(stop)
+
+
+class Deadline:
+    """When one request must be done, all its attempts together, and the wish to stop it earlier.
+
+    Waits that the provider asked for and waits for the request budget do not count: whoever waits
+    moves the deadline on. `stop` ends the work from another thread.
+    """
+
+    def __init__(self, max_seconds: float, stop: threading.Event) -> None:
+        self.max_seconds = max_seconds
+        self.stop = stop
+        self._started = time.monotonic()
+        self._ends = self._started + max_seconds
+
+    def extend(self, seconds: float) -> None:
+        """Move the end on by so many seconds."""
+        self._ends += seconds
+
+    def check_stop(self) -> None:
+        """StoppedError if the work is no longer wanted."""
+        check_stop(self.stop)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the beginning, all waits included."""
+        return time.monotonic() - self._started
+
+    @property
+    def left(self) -> float:
+        """Seconds left; negative once it has passed."""
+        return self._ends - time.monotonic()
+
+
+class Outage:
     """Sees when the provider is down altogether, so that retries stop spending the budget.
 
     During an outage every request is still tried, but once; the first success ends it.
@@ -52,16 +96,14 @@ class OutageWatch:
         self._failures_in_a_row = 0
 
     @property
-    def is_outage(self) -> bool:
+    def is_on(self) -> bool:
         """Whether the last deliveries all failed for the provider's or the network's fault."""
         return self._failures_in_a_row >= OUTAGE_AFTER
 
     def note(self, error: SoundlinkError | None) -> None:
         """Take a delivery into account: its error, or None if it came."""
-        if isinstance(error, ServerError | TransportError):
-            self._failures_in_a_row += 1
-        else:
-            self._failures_in_a_row = 0
+        is_down = isinstance(error, ServerError | TransportError)
+        self._failures_in_a_row = self._failures_in_a_row + 1 if is_down else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,84 +115,43 @@ class RetryPolicy:
     wait: Wait
     clock: Clock
 
-    def run(self, attempt: Callable[[int, Effort], T], stop: threading.Event) -> T:
-        """What `attempt(number, effort)` returns, once it succeeds.
+    def run(self, attempt: Callable[[int, Deadline], T], stop: threading.Event) -> T:
+        """What `attempt(number, deadline)` returns, once it succeeds; attempts count from 1.
 
-        Raises its last error when it is not retryable, or when nothing more may be tried.
+        Raises its last error when that is not retryable, or when nothing more may be tried.
         """
-        effort = Effort(self.max_seconds, stop)
-        retrying = Retrying(
-            retry=retry_if_exception(_is_retryable),
-            stop=stop_any(stop_after_attempt(self.max_attempts), _OutOfTime(effort)),
-            wait=_seconds_to_wait,
-            sleep=lambda seconds: self._sleep(seconds, stop),
-            before_sleep=self._before_sleep(effort),
-            reraise=True,
-        )
-        for try_ in retrying:
-            with try_:
-                return attempt(try_.retry_state.attempt_number, effort)
-        raise AssertionError("tenacity returns or raises")
+        deadline = Deadline(self.max_seconds, stop)
+        for number in count(1):
+            try:
+                return attempt(number, deadline)
+            except SoundlinkError as error:
+                deadline.check_stop()  # whoever stops the work also cuts its connections
+                if not error.retryable or number >= self.max_attempts:
+                    raise
+                told = error.retry_after or 0.0
+                seconds = max(_backoff(error, number), told)
+                if deadline.left < seconds - told:
+                    raise
+                deadline.extend(told)
+                self._sleep(seconds, stop, f"attempt {number} of {self.max_attempts}", error)
+        raise AssertionError("the last attempt returns or raises")
 
-    def _before_sleep(self, effort: Effort) -> Callable[[RetryCallState], None]:
-        def announce(state: RetryCallState) -> None:
-            effort.check_stop()  # whoever stops the work also cuts its connections
-            seconds = state.upcoming_sleep
-            effort.excuse(_told_to_wait(state))
-            until = self.clock() + timedelta(seconds=seconds)
-            log.warning(
-                "attempt %d of %d failed, the next one in %.1f s, at %s UTC: %s",
-                state.attempt_number,
-                self.max_attempts,
-                seconds,
-                f"{until:%H:%M:%S}",
-                str(_error(state)).partition("\n")[0],
-            )
-
-        return announce
-
-    def _sleep(self, seconds: float, stop: threading.Event) -> None:
-        left = seconds
-        while left > SAY_AGAIN_SECONDS:
+    def _sleep(
+        self, seconds: float, stop: threading.Event, what: str, error: SoundlinkError
+    ) -> None:
+        until = f"{self.clock() + timedelta(seconds=seconds):%H:%M:%S}"
+        why = str(error).partition("\n")[0]
+        log.warning("%s failed, the next one in %.1f s, at %s UTC: %s", what, seconds, until, why)
+        while seconds > SAY_AGAIN_SECONDS:
             self.wait(SAY_AGAIN_SECONDS, stop)
-            left -= SAY_AGAIN_SECONDS
-            until = self.clock() + timedelta(seconds=left)
-            log.warning(
-                "still waiting, the next attempt in %.0f s, at %s UTC", left, f"{until:%H:%M:%S}"
-            )
-        self.wait(left, stop)
+            seconds -= SAY_AGAIN_SECONDS
+            until = f"{self.clock() + timedelta(seconds=seconds):%H:%M:%S}"
+            log.warning("still waiting, the next attempt in %.0f s, at %s UTC", seconds, until)
+        self.wait(seconds, stop)
 
 
-def _is_retryable(error: BaseException) -> bool:
-    return isinstance(error, SoundlinkError) and error.retryable
-
-
-class _OutOfTime(stop_base):
-    """Stops when the next attempt would begin after the effort has used up its time.
-
-    Of the wait before it, only what exceeds the told one counts; see `Effort`.
-    """
-
-    def __init__(self, effort: Effort) -> None:
-        self._effort = effort
-
-    @override
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        return self._effort.left < retry_state.upcoming_sleep - _told_to_wait(retry_state)
-
-
-def _seconds_to_wait(state: RetryCallState) -> float:
-    limited = isinstance(_error(state), RateLimitError)
-    ours = (_rate_limit_backoff if limited else _backoff)(state)
-    return max(ours, _told_to_wait(state))
-
-
-def _told_to_wait(state: RetryCallState) -> float:
-    """The seconds that the provider asked for; 0 if it asked for none."""
-    error = _error(state)
-    asked = error.retry_after if isinstance(error, SoundlinkError) else None
-    return asked or 0.0
-
-
-def _error(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome is not None else None
+def _backoff(error: SoundlinkError, number: int) -> float:
+    """Our own wait after attempt `number`: doubling, with jitter, longer for a rate limit."""
+    unit = 4.0 if isinstance(error, RateLimitError) else 1.0
+    jitter = random.uniform(0, unit)  # noqa: S311 - spreads clients, hides nothing
+    return min(unit * 2 ** (number - 1) + jitter, LONGEST_BACKOFF_SECONDS)

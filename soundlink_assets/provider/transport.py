@@ -1,34 +1,23 @@
 """One HTTP request to the API: within the budget, with the key in one header, errors as ours.
 
-What is asked and what is done with the body belongs to `exports` and `campaigns`; how often it is
-tried, to `retries`.
+What is asked and what is done with the body belongs to `deliveries` and `client`; how often it is
+tried, to `retries`; what a refusal means, to `responses`.
 """
 
 import contextlib
-import socket
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
-from typing import Any
-from weakref import WeakSet
 
 import httpx
 from pydantic import SecretStr
 
-from soundlink_assets.provider.answers import (
-    JSON_TYPE,
-    Envelope,
-    error_of,
-    read_envelope,
-    retry_after_seconds,
-)
+from soundlink_assets.clock import Clock
 from soundlink_assets.provider.budget import RequestBudget
-from soundlink_assets.provider.credentials import REDACTED, KeyHeader, redact
-from soundlink_assets.provider.effort import Effort
 from soundlink_assets.provider.errors import (
     About,
     BadRequestError,
@@ -36,17 +25,36 @@ from soundlink_assets.provider.errors import (
     SoundlinkError,
     TransportError,
 )
-from soundlink_assets.provider.unreachable import advice, is_behind_proxy, unusable_environment
-from soundlink_assets.clock import Clock
-from soundlink_assets.settings import AuthStyle, is_loopback
+from soundlink_assets.provider.network import Network, advice, http_transport
+from soundlink_assets.provider.quarantine import REDACTED
+from soundlink_assets.provider.responses import (
+    JSON_TYPE,
+    Envelope,
+    error_of,
+    http_date,
+    read_envelope,
+    retry_after_seconds,
+)
+from soundlink_assets.provider.retries import Deadline
+from soundlink_assets.settings import AuthStyle
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection; also how long closing the client may have to wait for one."""
+
+CLOCK_TOLERANCE = timedelta(minutes=2)
+"""A clock of ours that differs from the provider's by more than this is not believed."""
 
 _OTHER_ROUTES = ("", ".", "..")
 
 _ERROR_BODY_BYTES = 2**20
 _JSON_BODY_BYTES = 64 * 2**20
+_PIECE_BYTES = 2**20
+"""Compressed bytes are expanded in pieces of at most this size."""
+
+
+def redact(text: str, key: SecretStr) -> str:
+    """The text with the key replaced, for what the provider may echo."""
+    return text.replace(key.get_secret_value(), REDACTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +67,64 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer with status 200 whose body is still to be read. `sent_at` is in UTC."""
+class Response:
+    """A response whose body is still to be read.
 
-    response: httpx.Response
+    `sent_at` is when the request was sent, in UTC: by the provider's clock if it states one that
+    differs from ours. `date` is the moment of the response by the provider's clock, if stated.
+    """
+
+    http: httpx.Response
     sent_at: datetime
+    date: datetime | None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.http.status_code
 
     @property
     def content_type(self) -> str:
         """The media type, in lower case and without parameters; empty if none is stated."""
-        stated: str = self.response.headers.get("content-type", "")
+        stated: str = self.http.headers.get("content-type", "")
         return stated.partition(";")[0].strip().lower()
 
     def chunks(self) -> Iterator[bytes]:
-        """The decoded body in pieces. httpx.HTTPError or zlib.error if it is cut off or damaged."""
-        return _decoded(self.response)
+        """The body in pieces, expanded. httpx.HTTPError or zlib.error if cut off or damaged."""
+        codings = self.http.headers.get("content-encoding", "").lower().split(",")
+        return _expanded(self.http.iter_raw(), [coding.strip() for coding in codings])
+
+
+class KeyHeader(httpx.Auth):
+    """Puts the key into its one header while a request is being sent, and takes it out again.
+
+    So an httpx error or response that outlives the request does not hold the key: httpx hides
+    `authorization` in the repr of headers, but not `x-api-key`.
+    """
+
+    def __init__(self, key: SecretStr, style: AuthStyle) -> None:
+        self._key = key
+        self._style = style
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sends the request once, with the header."""
+        secret = self._key.get_secret_value()
+        if self._style is AuthStyle.X_API_KEY:
+            name, value = "x-api-key", secret
+        else:
+            name, value = "Authorization", f"Bearer {secret}"
+        request.headers[name] = value
+        try:
+            yield request
+        finally:
+            del request.headers[name]
 
 
 class Transport:
-    """The connections to the API, the key and the budget. Safe for threads."""
+    """The connections to the API, the key and the budget. Safe for threads.
+
+    `clock_offset` is the provider's clock minus ours, by the newest response that states a `Date`.
+    """
 
     def __init__(  # noqa: PLR0913 - one keyword for each part
         self,
@@ -95,158 +142,158 @@ class Transport:
         self._budget = budget
         self._clock = clock
         self.request_count = 0
-        self._lock = threading.Lock()
-        self._is_closed = False
-        self._streams: WeakSet[Any] = WeakSet()
-        # A proxy from the environment cannot reach this machine's own loopback.
-        self._trusts_environment = not is_loopback(httpx.URL(base_url).host)
-        try:
-            self._http = httpx.Client(
-                base_url=base_url,
-                auth=KeyHeader(key, style),
-                headers={
-                    "Accept-Encoding": "gzip",
-                    "User-Agent": f"soundlink-assets/{version('soundlink-assets')}",
-                },
-                timeout=httpx.Timeout(
-                    timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS), pool=None
-                ),
-                limits=httpx.Limits(
-                    max_connections=connections, max_keepalive_connections=connections
-                ),
-                follow_redirects=False,
-                trust_env=self._trusts_environment,
-            )
-        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-            raise unusable_environment(error) from None
+        self.clock_offset: timedelta | None = None
+        self._count_lock = threading.Lock()
+        self._network = Network()
+        self._http = httpx.Client(
+            base_url=base_url,
+            auth=KeyHeader(key, style),
+            headers={
+                "Accept-Encoding": "gzip",
+                "User-Agent": f"soundlink-assets/{version('soundlink-assets')}",
+            },
+            timeout=httpx.Timeout(
+                timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS), pool=None
+            ),
+            transport=http_transport(self._network, httpx.URL(base_url), connections),
+            follow_redirects=False,
+            trust_env=False,
+        )
 
     @contextmanager
-    def open(self, request: Request, effort: Effort) -> Iterator[Answer]:
-        """The answer with status 200, its body still to be read in the block.
+    def open(
+        self, request: Request, deadline: Deadline, accepted: Collection[int] = (200,)
+    ) -> Iterator[Response]:
+        """The response with an accepted status, its body still to be read in the block.
 
-        Raises a SoundlinkError for every other answer, and for a connection that fails before
-        or within the block; StoppedError while it waits for the budget.
+        Raises a SoundlinkError for every other response, and for a connection that fails or takes
+        too long before or within the block; StoppedError while it waits for the budget.
         """
-        self._refuse_odd_ids(request.about.campaign_id)
+        about = request.about
+        self._refuse_odd_ids(about)
+        self._network.deadline = deadline
         try:
-            answer = self._send(request, effort)
+            response = self._send(request, deadline)
             try:
-                if answer.response.status_code != httpx.codes.OK:
-                    raise self._error(answer, request.about)
-                yield answer
+                if response.status not in accepted:
+                    raise self._error(response, about)
+                yield response
             finally:
-                answer.response.close()
+                response.http.close()
         except (httpx.HTTPError, zlib.error) as error:
+            if deadline.left <= 0:
+                raise TransportError(
+                    f"the response was incomplete after {deadline.max_seconds:.0f} s, all attempts "
+                    "together",
+                    about=about,
+                    hint="Run again when the provider is faster, or ask for fewer days at once.",
+                ) from None
             raise TransportError(
-                f"no complete answer: {self._describe(error)}",
-                about=request.about,
-                hint=self._advice(error),
+                f"no complete response: {self._describe(error)}",
+                about=about,
+                hint=advice(error, self._http.base_url),
             ) from None
+        finally:
+            self._network.deadline = None
 
-    def get(self, request: Request, effort: Effort) -> Envelope:
-        """The envelope of a JSON answer; it holds data."""
-        with self.open(request, effort) as answer:
-            return self.envelope(answer, request.about)
+    def get(self, request: Request, deadline: Deadline) -> Envelope:
+        """The envelope of a JSON response; it holds data."""
+        with self.open(request, deadline) as response:
+            return self.envelope(response, request.about)
 
-    def envelope(self, answer: Answer, about: About) -> Envelope:
-        """The envelope in the body of an answer with status 200.
+    def envelope(self, response: Response, about: About) -> Envelope:
+        """The envelope in the body of a response with status 200.
 
-        Raises what an error in it stands for, and TransportError if there is no envelope.
+        Raises what an error in it means, and TransportError if there is no envelope.
         """
-        envelope = read_envelope(self._read(answer, _JSON_BODY_BYTES))
+        envelope = read_envelope(self._read(response, _JSON_BODY_BYTES))
         if envelope is None:
-            raise self.not_the_api(answer, about)
+            raise self.not_the_api(response, about)
         if envelope.is_error:
-            raise self._error_in(envelope, answer, about)
+            raise self._error_in(envelope, response, about)
         return envelope
 
-    def not_the_api(self, answer: Answer, about: About) -> TransportError:
-        """The error for an answer that the API never gives: a page of something in between."""
-        kind = redact(answer.content_type, self._key) or "of no stated type"
+    def not_the_api(self, response: Response, about: About) -> TransportError:
+        """The error for a response that the API never gives: a page of something in between."""
+        kind = redact(response.content_type, self._key) or "of no stated type"
         return TransportError(
-            f"the answer is not one of the API, but {kind}",
+            f"the response is not one of the API, but {kind}",
             about=about,
-            status=answer.response.status_code,
+            status=response.status,
             hint="Check SOUNDLINK_BASE_URL, and proxies between here and the API.",
         )
 
     def close(self) -> None:
         """Ends all connections, those in use as well: who reads from them gets an error."""
-        with self._lock:
-            self._is_closed = True
-            streams = list(self._streams)
-        for stream in streams:
-            _shut(stream)
+        self._network.close()
         self._http.close()
 
-    def _refuse_odd_ids(self, campaign_id: str | None) -> None:
+    def _refuse_odd_ids(self, about: About) -> None:
         """Raises for ids that would lead to another route, or put the key into a path."""
-        if campaign_id is None:
+        requested_id, scope = about.requested_id, about.scope
+        if requested_id is None or scope is None:
             return
-        if campaign_id in _OTHER_ROUTES or self._key.get_secret_value() in campaign_id:
+        if requested_id in _OTHER_ROUTES or self._key.get_secret_value() in requested_id:
+            shown = redact(requested_id, self._key)
             raise BadRequestError(
-                f"{redact(campaign_id, self._key)!r} is not a campaign id",
-                hint="Check SOUNDLINK_CAMPAIGN_IDS.",
+                f"{shown!r} is not a {scope.name} id",
+                about=About(scope=scope, export=about.export, requested_id=shown),
+                hint=f"Check SOUNDLINK_{scope.name.upper()}_IDS.",
             )
 
-    def _send(self, request: Request, effort: Effort) -> Answer:
+    def _send(self, request: Request, deadline: Deadline) -> Response:
         prepared = self._http.build_request(
             "GET",
             request.about.path,
             params=dict(request.params),
             headers={"Accept": request.accept},
-            extensions={"trace": self._note_stream},
         )
-        with self._budget.request(effort.stop) as waited:
-            effort.excuse(waited)
-            with self._lock:
+        with self._budget.request(deadline.stop) as waited:
+            deadline.extend(waited)
+            with self._count_lock:
                 self.request_count += 1
             sent_at = self._clock()
             try:
-                return Answer(response=self._http.send(prepared, stream=True), sent_at=sent_at)
+                received = self._http.send(prepared, stream=True)
             except RuntimeError:
                 # httpx says so when the client was closed at this very moment.
-                effort.check_stop()
+                deadline.check_stop()
                 raise
+        date = http_date(received.headers.get("date"))
+        if date is not None:
+            self.clock_offset = offset = date - self._clock()
+            sent_at += offset if abs(offset) > CLOCK_TOLERANCE else timedelta(0)
+        return Response(http=received, sent_at=sent_at, date=date)
 
-    def _note_stream(self, event: str, info: dict[str, Any]) -> None:
-        """Remember each connection, so that `close` can end a read that waits for the provider."""
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            stream = info["return_value"]
-            with self._lock:
-                self._streams.add(stream)
-                too_late = self._is_closed
-            if too_late:
-                _shut(stream)
-
-    def _error(self, answer: Answer, about: About) -> SoundlinkError:
-        """The error of an answer whose status is not 200, also if its body is cut off."""
+    def _error(self, response: Response, about: About) -> SoundlinkError:
+        """The error of a response with another status, also if its body is cut off."""
         content = b""
         with contextlib.suppress(httpx.HTTPError, zlib.error):
-            content = self._read(answer, _ERROR_BODY_BYTES)
+            content = self._read(response, _ERROR_BODY_BYTES)
         envelope = read_envelope(content) or Envelope()
-        if answer.response.is_redirect:
-            location = answer.response.headers.get("location", "nowhere")
+        if response.http.is_redirect:
+            location = response.http.headers.get("location", "nowhere")
             envelope = Envelope(message=f"to {redact(location, self._key)}")
-        return self._error_in(envelope, answer, about)
+        return self._error_in(envelope, response, about)
 
-    def _error_in(self, envelope: Envelope, answer: Answer, about: About) -> SoundlinkError:
-        asked = answer.response.headers.get("retry-after")
+    def _error_in(self, envelope: Envelope, response: Response, about: About) -> SoundlinkError:
         error = error_of(
-            answer.response.status_code,
+            response.status,
             envelope,
             about=about,
             style=self._style,
-            retry_after=retry_after_seconds(asked, self._clock()),
+            retry_after=retry_after_seconds(
+                response.http.headers.get("retry-after"), response.date or self._clock()
+            ),
         )
         if isinstance(error, RateLimitError) and error.retryable and error.retry_after is not None:
             self._budget.pause(error.retry_after)
         return error
 
-    def _read(self, answer: Answer, at_most: int) -> bytes:
+    def _read(self, response: Response, at_most: int) -> bytes:
         """The body without the key, or its beginning if it is longer than `at_most` bytes."""
         content = bytearray()
-        for chunk in answer.chunks():
+        for chunk in response.chunks():
             content += chunk
             if len(content) > at_most:
                 break
@@ -256,34 +303,51 @@ class Transport:
         name = type(error).__name__
         return redact(f"{name}: {error}" if str(error) else name, self._key)
 
-    def _advice(self, error: Exception) -> str:
-        base_url = self._http.base_url
-        behind_proxy = self._trusts_environment and is_behind_proxy(base_url)
-        return advice(error, base_url, behind_proxy=behind_proxy)
 
+def _expanded(raw: Iterator[bytes], codings: list[str]) -> Iterator[bytes]:
+    """The body without its compression, declared or not; JSON never begins as compressed data does.
 
-def _shut(stream: Any) -> None:
-    """Ends a connection from another thread: unlike a close, this wakes who reads from it."""
-    with contextlib.suppress(OSError):
-        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-
-
-def _decoded(response: httpx.Response) -> Iterator[bytes]:
-    """The body without its gzip; httpx itself accepts a gzip stream that was cut off.
-
-    No bytes at all are an empty body, whatever the headers say; what an empty body means is for
-    who reads it.
+    httpx itself accepts a compressed stream that was cut off. No bytes at all are an empty body,
+    whatever the headers say; what an empty body means is for who reads it.
     """
-    if response.headers.get("content-encoding", "").strip().lower() != "gzip":
-        yield from response.iter_bytes()
-        return
+    for coding in reversed(codings):
+        if coding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+            raise httpx.DecodingError("the body is compressed in a way that was not asked for")
+        if coding.endswith("gzip"):
+            raw = _inflated(raw, zlib.MAX_WBITS | 16)
+        elif coding == "deflate":
+            raw = _inflated(raw, None)
+    first = next((chunk for chunk in raw if chunk), b"")
+    rest = _prepended(first, raw)
+    if first.startswith(b"\x1f\x8b"):
+        return _inflated(rest, zlib.MAX_WBITS | 16)
+    return _inflated(rest, zlib.MAX_WBITS) if _is_zlib(first) else rest
+
+
+def _inflated(raw: Iterator[bytes], window_bits: int | None) -> Iterator[bytes]:
+    """The stream expanded, in bounded pieces; several members may follow each other."""
     decoder = None
-    for chunk in response.iter_raw():
+    for chunk in raw:
         rest = chunk
         while rest:
             if decoder is None or decoder.eof:
-                decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield decoder.decompress(rest)
-            rest = decoder.unused_data
+                bits = window_bits or (zlib.MAX_WBITS if _is_zlib(rest) else -zlib.MAX_WBITS)
+                decoder = zlib.decompressobj(bits)
+            yield decoder.decompress(rest, _PIECE_BYTES)
+            rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
     if decoder is not None and not decoder.eof:
         raise httpx.RemoteProtocolError("the compressed body ends too early")
+
+
+def _is_zlib(start: bytes) -> bool:
+    """Whether data begins with the header of a zlib stream (RFC 1950)."""
+    return (
+        len(start) > 1
+        and start[0] == 0x78  # noqa: PLR2004 - deflate, 32 KiB window
+        and int.from_bytes(start[:2], "big") % 31 == 0
+    )
+
+
+def _prepended(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from soundlink_assets.provider.errors import About
-from soundlink_assets.provider.quarantine import KeptBody, keep_body
+from soundlink_assets.provider.errors import About, UnreadableDelivery
+from soundlink_assets.provider.quarantine import KeptBody, Quarantine
 
 
 def refused(folder: Path, at: datetime, why: str = "line 2: no JSON") -> KeptBody:
     """A small body that was refused at that moment."""
-    about = About(export="campaign_country_daily", campaign_id="some-campaign")
-    kept = keep_body(
-        folder, BytesIO(b"{}\n"), {"reason": why}, about=about, at=at, key=SecretStr("sk_x")
+    about = About(export="campaign_country_daily", requested_id="some-campaign")
+    quarantine = Quarantine(folder=folder, key=SecretStr("sk_x"))
+    return KeptBody(
+        quarantine.keep(BytesIO(b"{}\n"), UnreadableDelivery(why), about=about, at=at), at
     )
-    return KeptBody(kept, at)

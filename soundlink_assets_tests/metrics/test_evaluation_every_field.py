@@ -2,15 +2,15 @@
 
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from soundlink_assets.metrics.evaluation import failing_rows
-from soundlink_assets.provider.parsing import DeliveryParser, verify_request
-from soundlink_assets.provider.violations import ContractViolation
+from soundlink_assets.provider.errors import ContractViolation
+from soundlink_assets.provider.reader import DeliveryReader, verify_request
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
@@ -21,6 +21,7 @@ from soundlink_assets.schema.window import Window
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 WINDOW = Window(date(2026, 4, 1), date(2026, 4, 8))
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
 Row = dict[str, Any]
 
@@ -59,20 +60,20 @@ SHARED: dict[str, list[Wrong]] = {
     ],
     "schema_version": [noticed("1.1", "schema_version"), noticed(1.0, "schema_version")],
     "report_date": [
-        noticed("2026-03-31", "request_match"),
-        noticed("2026-02-30", "required_fields"),
+        noticed("2026-03-31", "valid_rows"),
+        noticed("2026-02-30", "valid_rows"),
         Unnoticed("2026-04-05", "any day of the window may have rows of any country"),
     ],
     "report_date_timezone": [noticed("Europe/Berlin", "report_date_timezone_known")],
     "exported_at": [
-        noticed("2026-05-20", "required_fields"),
+        noticed("2026-05-20", "valid_rows"),
         Unnoticed(
             "2026-04-01T00:00:00Z", "rows of open days are exported early; the day stays open"
         ),
     ],
     "campaign_id": [
-        noticed(OTHER_UUID, "request_match"),
-        noticed("camp_abc123", "request_match"),
+        noticed(OTHER_UUID, "valid_rows"),
+        noticed("camp_abc123", "valid_rows"),
     ],
     "campaign_name": [Unnoticed("Sleep Playlists", JUST_A_NAME)],
     "campaign_target_type": [
@@ -91,7 +92,7 @@ SHARED: dict[str, list[Wrong]] = {
     "campaign_target_playlist_id": [noticed("spotify:playlist:1", "spotify_id_format")],
     "country_code": [
         noticed("us", "country_code_format"),
-        noticed("DE", "primary_key"),
+        noticed("DE", "valid_rows"),
         Unnoticed("FR", "the country is part of the key, and any country may have a row"),
     ],
 }
@@ -102,11 +103,11 @@ COUNTRY: dict[str, list[Wrong]] = SHARED | {
     "impressions": [
         noticed(482, "ctr_linkclick_identity", "ctr_adclick_identity"),
         noticed(None, "ctr_linkclick_identity", "ctr_adclick_identity"),
-        noticed(-4821, "required_fields"),
+        noticed(-4821, "valid_rows"),
     ],
     "ad_clicks": [noticed(121, "ctr_adclick_identity"), noticed(None, "ctr_adclick_identity")],
     "link_clicks": [noticed(98, "ctr_linkclick_identity", "cpc_linkclick_identity")],
-    "streams": [noticed(230, "streams_per_listener_identity"), noticed(-203, "required_fields")],
+    "streams": [noticed(230, "streams_per_listener_identity"), noticed(-203, "valid_rows")],
     "listeners": [
         noticed(154, "streams_per_listener_identity", "cpl_identity"),
         noticed(0, "streams_per_listener_identity", "cpl_identity"),
@@ -153,7 +154,7 @@ ENGAGEMENT: dict[str, list[Wrong]] = SHARED | {
     ],
     "country_code": [
         noticed("us", "country_code_format"),
-        noticed("DE", "primary_key"),
+        noticed("DE", "valid_rows"),
         Unnoticed("FR", "the country is part of the key, and any country may have a row"),
     ],
     "engaged_track_isrc": [
@@ -166,7 +167,7 @@ ENGAGEMENT: dict[str, list[Wrong]] = SHARED | {
     ],
     "engaged_track_name": [Unnoticed("Till The Sunset", JUST_A_NAME)],
     "playlist_position": [noticed(14, "playlist_position"), noticed(0, "playlist_position")],
-    "new_listeners": [noticed(24, "listeners_identity"), noticed(-42, "required_fields")],
+    "new_listeners": [noticed(24, "listeners_identity"), noticed(-42, "valid_rows")],
     "returning_listeners": [noticed(81, "listeners_identity")],
     "listeners": [noticed(61, "listeners_identity", "spl_identity")],
     "new_listener_streams": [noticed(85, "streams_identity")],
@@ -203,11 +204,11 @@ def valid_rows(export: Export) -> list[Row]:
 def noticed_by(export: Export, rows: list[Row]) -> set[str]:
     """The checks that such a delivery fails."""
     campaign_id = valid_rows(export)[0]["campaign_id"]
-    parser = DeliveryParser(export)
+    parser = DeliveryReader(export)
     try:
         parser.feed("".join(json.dumps(row) + "\n" for row in rows).encode())
         parsed = parser.finish()
-        verify_request(parsed, campaign_id, WINDOW)
+        verify_request(parsed, campaign_id, WINDOW, NOW)
     except ContractViolation as violation:
         return {violation.check}
     failed = {
@@ -242,7 +243,7 @@ def test_a_wrong_value_is_noticed_or_cannot_be(export: Export, field: str, wrong
 
 @pytest.mark.parametrize(("export", "field"), EACH_FIELD)
 def test_a_value_of_another_type_is_noticed_in_every_field(export: Export, field: str) -> None:
-    check = "schema_version" if field == "schema_version" else "required_fields"
+    check = "schema_version" if field == "schema_version" else "valid_rows"
     values: tuple[Any, ...] = ([], {}, True)
     for value in values:
         assert noticed_by(export, with_first_changed(export, {field: value})) == {check}
@@ -256,8 +257,8 @@ def test_a_required_field_that_is_missing_or_null_is_noticed(export: Export, fie
     missing = noticed_by(export, [without, *others])
     null = noticed_by(export, with_first_changed(export, {field: None}))
 
-    assert ("required_fields" in missing) == column.required
-    assert ("required_fields" in null) == (not column.nullable)
+    assert ("valid_rows" in missing) == column.required
+    assert ("valid_rows" in null) == (not column.nullable)
 
 
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)

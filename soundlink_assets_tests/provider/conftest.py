@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from soundlink_assets.provider import RequestBudget, SoundlinkClient, provider_limits
-from soundlink_assets.provider.stopping import check_stop
+from soundlink_assets.provider.retries import check_stop
 from soundlink_assets.sandbox import RunningSandbox, serving
 from soundlink_assets_tests.provider.fake_time import Time
 

@@ -9,11 +9,8 @@ from typing import Any
 
 from soundlink_assets.schema import Export
 from soundlink_assets.provider.body import BLOCK_BYTES
-from soundlink_assets.provider.parsing import (
-    ContractViolation,
-    DeliveryParser,
-    ParsedDelivery,
-)
+from soundlink_assets.provider.errors import ContractViolation
+from soundlink_assets.provider.reader import DeliveryReader, ReadRows
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -50,8 +47,8 @@ def body_of(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return b"".join(map(line_of, rows))
 
 
-def parse(export: Export, *chunks: bytes, block_bytes: int = BLOCK_BYTES) -> ParsedDelivery:
-    parser = DeliveryParser(export, block_bytes=block_bytes)
+def parse(export: Export, *chunks: bytes, block_bytes: int = BLOCK_BYTES) -> ReadRows:
+    parser = DeliveryReader(export, block_bytes=block_bytes)
     for chunk in chunks:
         parser.feed(chunk)
     return parser.finish()

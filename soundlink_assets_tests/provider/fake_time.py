@@ -2,7 +2,7 @@
 
 import threading
 
-from soundlink_assets.provider.stopping import check_stop
+from soundlink_assets.provider.retries import check_stop
 
 NOON = 1_775_044_800.0
 """2026-04-01 12:00:00 UTC."""

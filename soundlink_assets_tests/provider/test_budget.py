@@ -29,9 +29,9 @@ from soundlink_assets.provider import (
     budget_file,
     provider_limits,
 )
-from soundlink_assets.provider.answers import LONGEST_RETRY_AFTER_SECONDS
+from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.provider.budget import FLIGHT_SECONDS
-from soundlink_assets.provider.stopping import check_stop
+from soundlink_assets.provider.retries import check_stop
 from soundlink_assets.sandbox import SandboxConfig, serving
 from soundlink_assets_tests.provider.conftest import KEY
 from soundlink_assets_tests.provider.fake_time import NOON, Time

@@ -8,14 +8,14 @@ from urllib.parse import parse_qs
 import pytest
 
 from soundlink_assets.provider import (
-    CampaignNotFoundError,
+    UnknownIdError,
     ContractError,
     ServerError,
     SoundlinkError,
     TruncatedDeliveryError,
 )
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
-from soundlink_assets.schema.campaigns import CAMPAIGNS, SOURCE_FIELDS
+from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_COUNTRY_DAILY
+from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import Fault, RunningSandbox, SandboxConfig, serving
@@ -40,7 +40,7 @@ def ids_of(count: int, start: int = 0) -> list[str]:
 def test_every_page_of_a_long_list_is_read_oldest_first(make_client: MakeClient) -> None:
     with serving(SandboxConfig(campaign_count=230)) as sandbox:
         client = make_client(sandbox.base_url, api_key=sandbox.api_key)
-        listed = client.campaigns()
+        listed = client.listed(CAMPAIGN)
 
     assert listed["campaign_id"].n_unique() == listed.height == 230
     assert listed["created_at"].is_sorted()
@@ -53,10 +53,10 @@ def test_every_page_of_a_long_list_is_read_oldest_first(make_client: MakeClient)
 def test_the_list_has_the_columns_and_types_of_the_contract(
     sandbox: RunningSandbox, make_client: MakeClient
 ) -> None:
-    listed = make_client(sandbox.base_url, api_key=sandbox.api_key).campaigns()
+    listed = make_client(sandbox.base_url, api_key=sandbox.api_key).listed(CAMPAIGN)
 
     schema = polars_schema(CAMPAIGNS)
-    assert dict(listed.schema) == {name: schema[name] for name in SOURCE_FIELDS}
+    assert dict(listed.schema) == {name: schema[name] for name in CAMPAIGN.source_fields}
     assert {*listed["campaign_id"]} == {
         campaign.campaign_id for campaign in sandbox.world.campaigns_at(sandbox.now())
     }
@@ -67,10 +67,10 @@ def test_fields_may_be_absent_or_new(
     fault: Fault, sandbox: RunningSandbox, make_client: MakeClient
 ) -> None:
     client = make_client(sandbox.base_url, api_key=sandbox.api_key)
-    plain = client.campaigns()
+    plain = client.listed(CAMPAIGN)
     sandbox.fail("*/campaigns", fault)
 
-    odd = client.campaigns()
+    odd = client.listed(CAMPAIGN)
 
     assert odd["campaign_id"].equals(plain["campaign_id"])
     if fault is Fault.ABSENT_OPTIONAL_KEYS:
@@ -87,7 +87,7 @@ def test_values_keep_their_exact_types(make_client: MakeClient) -> None:
     }
     data = {"items": [item], "pagination": {"totalCount": 1, "totalPages": 1}}
     with raw_server(http(envelope(data), content_type="application/json")) as server:
-        (row,) = make_client(server.base_url).campaigns().rows(named=True)
+        (row,) = make_client(server.base_url).listed(CAMPAIGN).rows(named=True)
 
     assert (row["daily_budget"], row["total_budget"]) == (Decimal("10.1"), Decimal("1234567.89"))
     assert row["campaign_duration"] == 28
@@ -100,10 +100,10 @@ def test_an_organisation_without_campaigns_is_an_empty_list(
     pages: int, make_client: MakeClient
 ) -> None:
     with raw_server(page([], total=0, pages=pages)) as server:
-        listed = make_client(server.base_url).campaigns()
+        listed = make_client(server.base_url).listed(CAMPAIGN)
 
     assert listed.height == 0
-    assert listed.columns == list(SOURCE_FIELDS)
+    assert listed.columns == list(CAMPAIGN.source_fields)
     assert len(server.asked) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_campaign_that_stands_on_two_pages_is_listed_once(make_client: MakeCli
     first = page(ids_of(100), total=150, pages=2)
     second = page(ids_of(51, start=99), total=150, pages=2)
     with raw_server(first, second) as server:
-        listed = make_client(server.base_url).campaigns()
+        listed = make_client(server.base_url).listed(CAMPAIGN)
 
     assert listed["campaign_id"].to_list() == ids_of(150)
 
@@ -128,7 +128,7 @@ def test_a_campaign_deleted_between_two_pages_hides_no_other(make_client: MakeCl
         page(ids_of(100, start=1), total=149, pages=2),
         page(ids_of(49, start=101), total=149, pages=2),
     ) as server:
-        listed = make_client(server.base_url).campaigns()
+        listed = make_client(server.base_url).listed(CAMPAIGN)
 
     assert listed["campaign_id"].to_list() == ids_of(149, start=1)
     assert pages_asked(server) == ["1", "2", "1", "2"]
@@ -141,7 +141,7 @@ def test_campaigns_created_between_two_pages_are_found(make_client: MakeClient) 
         page(ids_of(100), total=102, pages=2),
         page(ids_of(2, start=100), total=102, pages=2),
     ) as server:
-        listed = make_client(server.base_url).campaigns()
+        listed = make_client(server.base_url).listed(CAMPAIGN)
 
     assert listed["campaign_id"].to_list() == ids_of(102)
 
@@ -157,7 +157,7 @@ def test_a_list_that_changes_in_every_reading_is_an_error_in_the_end(
         raw_server(*changing) as server,
         pytest.raises(TruncatedDeliveryError, match="changed during each of 3 readings") as raised,
     ):
-        make_client(server.base_url).campaigns()
+        make_client(server.base_url).listed(CAMPAIGN)
 
     assert pages_asked(server) == ["1", "2"] * 3
     assert "SOUNDLINK_CAMPAIGN_IDS replaces the list" in raised.value.hint
@@ -179,9 +179,9 @@ SHORT: dict[str, list[Answer]] = {
 def test_a_short_list_is_an_error(why: str, make_client: MakeClient) -> None:
     with (
         raw_server(*SHORT[why]) as server,
-        pytest.raises(TruncatedDeliveryError, match=r"holds \d+ of \d+ campaigns"),
+        pytest.raises(TruncatedDeliveryError, match=r"the list of campaigns holds \d+ of \d+"),
     ):
-        make_client(server.base_url).campaigns()
+        make_client(server.base_url).listed(CAMPAIGN)
 
     assert len(server.asked) <= 2
 
@@ -192,7 +192,7 @@ def test_the_sandboxes_short_page_is_an_error(
     sandbox.fail("*/campaigns", Fault.SHORT_PAGE)
 
     with pytest.raises(TruncatedDeliveryError):
-        make_client(sandbox.base_url, api_key=sandbox.api_key).campaigns()
+        make_client(sandbox.base_url, api_key=sandbox.api_key).listed(CAMPAIGN)
 
 
 @pytest.mark.parametrize("fault", [Fault.NOT_FOUND, Fault.INTERNAL_ERROR, Fault.BAD_GATEWAY])
@@ -203,7 +203,7 @@ def test_a_page_that_is_an_error_is_no_end_of_the_list(
         sandbox.fail("*/campaigns", fault, after=1, count=None)
         client = make_client(sandbox.base_url, api_key=sandbox.api_key, max_attempts=2)
         with pytest.raises(SoundlinkError):
-            client.campaigns()
+            client.listed(CAMPAIGN)
 
     assert client.request_count == (2 if fault is Fault.NOT_FOUND else 3)
 
@@ -213,7 +213,7 @@ def test_a_page_that_fails_once_is_asked_for_again(fault: Fault, make_client: Ma
     with serving(SandboxConfig(campaign_count=120)) as sandbox:
         sandbox.fail("*/campaigns", fault, after=1)
         client = make_client(sandbox.base_url, api_key=sandbox.api_key)
-        listed = client.campaigns()
+        listed = client.listed(CAMPAIGN)
 
     assert (listed.height, client.request_count) == (120, 3)
 
@@ -248,35 +248,10 @@ ODD: dict[str, Any] = {
 def test_a_list_that_is_not_as_documented_is_an_error(why: str, make_client: MakeClient) -> None:
     answer = http(envelope(ODD[why]), content_type="application/json")
     with raw_server(answer) as server, pytest.raises(ContractError) as raised:
-        make_client(server.base_url).campaigns()
+        make_client(server.base_url).listed(CAMPAIGN)
 
     assert raised.value.stops_run
     assert len(server.asked) == 1
-
-
-def test_the_detail_of_a_campaign_has_the_fields_of_the_list_and_two_more(
-    sandbox: RunningSandbox, make_client: MakeClient
-) -> None:
-    client = make_client(sandbox.base_url, api_key=sandbox.api_key)
-    (first, *_) = client.campaigns().rows(named=True)
-
-    detail = client.campaign(first["campaign_id"])
-
-    assert {name: detail[name] for name in SOURCE_FIELDS} == first
-    assert set(detail) - set(SOURCE_FIELDS) == {"strategy_type", "auto_renew"}
-    assert isinstance(detail["strategy_type"], str)
-
-
-def test_a_campaign_that_does_not_exist_is_not_found(
-    sandbox: RunningSandbox, make_client: MakeClient
-) -> None:
-    client = make_client(sandbox.base_url, api_key=sandbox.api_key)
-
-    with pytest.raises(CampaignNotFoundError) as raised:
-        client.campaign("no such campaign")
-
-    assert raised.value.campaign_id == "no such campaign"
-    assert sandbox.requests[-1].path.startswith("/v1/campaigns/no")
 
 
 def test_the_overview_is_the_sum_of_the_rows(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from soundlink_assets.provider import (
     AuthenticationError,
-    CampaignNotFoundError,
+    UnknownIdError,
     ContractError,
     Delivery,
     FailedDelivery,
@@ -84,11 +84,11 @@ def test_all_campaigns_of_the_sandbox_come_with_one_request_each(
     delivered = list(client.deliveries(export, campaigns, window))
 
     assert all(isinstance(delivery, Delivery) for delivery in delivered)
-    assert sorted(delivery.campaign_id for delivery in delivered) == sorted(campaigns)
+    assert sorted(delivery.requested_id for delivery in delivered) == sorted(campaigns)
     assert client.request_count == len(campaigns)
     for delivery in delivered:
         assert isinstance(delivery, Delivery)
-        truth = sandbox.world.rows(export.name, delivery.campaign_id, window, sandbox.now())
+        truth = sandbox.world.rows(export.name, delivery.requested_id, window, sandbox.now())
         assert delivery.frame.height == len(truth)
 
 
@@ -145,7 +145,7 @@ def test_results_come_as_they_complete_and_not_in_the_order_of_asking(
         client = make_client(server.base_url, max_concurrency=2)
         order = []
         for delivery in client.deliveries(CAMPAIGN_COUNTRY_DAILY, ["slow", "a", "b"], WINDOW):
-            order.append(delivery.campaign_id)
+            order.append(delivery.requested_id)
             if len(order) == 2:
                 others_are_through.set()
 
@@ -153,7 +153,7 @@ def test_results_come_as_they_complete_and_not_in_the_order_of_asking(
 
 
 PASSED_OVER: dict[str, tuple[Answer, type[SoundlinkError]]] = {
-    "not found": (NOT_FOUND, CampaignNotFoundError),
+    "not found": (NOT_FOUND, UnknownIdError),
     "broken": (BROKEN, ServerError),
     "another day": (
         http(body({**rows()[0], "report_date": "2020-01-01"}), rows=1),
@@ -170,7 +170,7 @@ def test_a_campaign_that_cannot_be_fetched_does_not_stop_the_others(
     with raw_server(EMPTY, by_path={path("bad"): [answer]}) as server:
         client = make_client(server.base_url, max_attempts=2)
         results = {
-            result.campaign_id: result
+            result.requested_id: result
             for result in client.deliveries(CAMPAIGN_COUNTRY_DAILY, ["a", "bad", "b"], WINDOW)
         }
 
@@ -183,7 +183,6 @@ def test_a_campaign_that_cannot_be_fetched_does_not_stop_the_others(
 
 
 STOPS: dict[str, tuple[Answer, type[SoundlinkError]]] = {
-    "no scope": (NO_SCOPE, ScopeError),
     "no key": (NO_KEY, AuthenticationError),
     "another schema": (
         http(body({**rows()[0], "schema_version": "2.0"}), rows=1),
@@ -342,7 +341,7 @@ def test_the_first_delivery_after_an_outage_brings_the_retries_back(
         client = make_client(server.base_url, max_attempts=2, max_concurrency=1)
         results = list(client.deliveries(CAMPAIGN_COUNTRY_DAILY, [*down, "up", "shaky"], WINDOW))
 
-    assert [result.campaign_id for result in results if isinstance(result, Delivery)] == [
+    assert [result.requested_id for result in results if isinstance(result, Delivery)] == [
         "up",
         "shaky",
     ]
@@ -374,7 +373,7 @@ def test_a_fault_of_the_sandbox_in_one_campaign_leaves_the_others_whole(
     )
 
     failed = [result for result in results if isinstance(result, FailedDelivery)]
-    assert [result.campaign_id for result in failed] == campaigns[:1]
+    assert [result.requested_id for result in failed] == campaigns[:1]
     assert len(results) == len(campaigns)
 
 

@@ -26,9 +26,9 @@ each_export = pytest.mark.parametrize("export", EXPORTS, ids=lambda export: expo
 def test_a_delivery_becomes_a_frame_with_the_contracts_columns_in_its_order(export: Export) -> None:
     parsed = parse(export, sample_body(export))
 
-    assert parsed.frame.schema == polars_schema(export.rows)
-    assert tuple(parsed.frame.columns) == export.rows.column_names
-    assert (parsed.line_count, parsed.merged_duplicates, parsed.extra_fields) == (2, 0, ())
+    assert parsed.frame.schema == polars_schema(export.delivered)
+    assert tuple(parsed.frame.columns) == export.delivered.column_names
+    assert (parsed.row_count, parsed.merged_duplicates, parsed.extra_fields) == (2, 0, ())
     assert parsed.line_numbers.to_list() == [1, 2]
 
 
@@ -48,9 +48,9 @@ def test_values_arrive_typed_and_exact() -> None:
 def test_a_delivery_without_rows_is_an_empty_frame(export: Export, body: bytes) -> None:
     parsed = parse(export, body)
 
-    assert parsed.line_count == 0
+    assert parsed.row_count == 0
     assert parsed.frame.height == 0
-    assert parsed.frame.schema == polars_schema(export.rows)
+    assert parsed.frame.schema == polars_schema(export.delivered)
 
 
 @each_export
@@ -91,7 +91,7 @@ def test_another_spelling_of_the_same_rows_gives_the_same_frame(
     parsed = parse(export, spell(body))
 
     assert parsed.frame.equals(parse(export, body).frame)
-    assert parsed.line_count == 2
+    assert parsed.row_count == 2
 
 
 def test_timestamps_keep_their_fraction_and_their_zone() -> None:
@@ -142,13 +142,20 @@ def test_null_is_accepted_where_the_contract_allows_it(export: Export) -> None:
 @pytest.mark.parametrize(
     "value", ["text", "", 7, 0.5, 1e300, True, None, [], [1, "a"], {}, {"a": 1}, {"a": [{"b": 1}]}]
 )
-def test_extra_keys_are_named_and_not_stored(export: Export, count: int, value: object) -> None:
+def test_unknown_keys_are_named_and_kept_as_json_text(
+    export: Export, count: int, value: object
+) -> None:
     rows = many_rows(export, count)
 
     parsed = parse(export, body_of([{"zebra": 1, **row, "aardvark": value} for row in rows]))
 
     assert parsed.extra_fields == ("aardvark", "zebra")
-    assert parsed.frame.equals(parse(export, body_of(rows)).frame)
+    assert [json.loads(text) for text in parsed.frame["extra"]] == [
+        {"aardvark": value, "zebra": 1}
+    ] * count
+    plain = parse(export, body_of(rows)).frame
+    assert parsed.frame.drop("extra").equals(plain.drop("extra"))
+    assert plain["extra"].null_count() == count
 
 
 @each_export
@@ -159,6 +166,7 @@ def test_an_extra_key_in_one_of_many_lines_is_named(export: Export) -> None:
     parsed = parse(export, body_of(rows), block_bytes=20_000)
 
     assert parsed.extra_fields == ("näw",)
+    assert parsed.frame["extra"].drop_nulls().to_list() == ['{"näw":5}']
     assert parsed.frame["streams"].to_list() == list(range(300))
 
 
@@ -245,7 +253,7 @@ def test_exact_duplicates_are_merged_and_counted(export: Export) -> None:
 
     parsed = parse(export, body_of([first, second, first, respelled]))
 
-    assert parsed.line_count == 4
+    assert parsed.row_count == 4
     assert parsed.merged_duplicates == 2
     assert parsed.line_numbers.to_list() == [1, 2]
     assert parsed.frame.equals(parse(export, sample_body(export)).frame)
@@ -257,4 +265,4 @@ def test_line_numbers_count_blank_lines() -> None:
     parsed = parse(COUNTRY, b"\n\r\n" + line_of(first) + b"\n" + line_of(second))
 
     assert parsed.line_numbers.to_list() == [3, 5]
-    assert parsed.line_count == 2
+    assert parsed.row_count == 2

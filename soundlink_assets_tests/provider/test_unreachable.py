@@ -40,7 +40,7 @@ def hint(base_url: str, folder: Path) -> str:
 def test_where_nothing_listens_the_address_is_named(tmp_path: Path) -> None:
     base_url = f"http://127.0.0.1:{closed_port()}"
 
-    assert hint(base_url, tmp_path).startswith(f"Nothing answers at {base_url}")
+    assert hint(base_url, tmp_path).startswith(f"Nothing listens at {base_url}")
 
 
 def test_an_unknown_name_is_said_to_be_one(tmp_path: Path) -> None:
@@ -88,9 +88,8 @@ def test_a_host_that_goes_past_the_proxy_is_not_blamed_on_it(
     [
         ("HTTPS_PROXY", "nonsense://user:secret@x"),
         ("HTTPS_PROXY", "http://user:secret/more@127.0.0.1:8080"),
-        ("HTTP_PROXY", "http://user:secret\n@127.0.0.1:8080"),
+        ("ALL_PROXY", "http://user:secret\n@127.0.0.1:8080"),
         ("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080"),
-        ("NO_PROXY", "127.0.0.1:secret"),
         ("SSL_CERT_FILE", "/no/such/file"),
     ],
 )
@@ -105,6 +104,21 @@ def test_a_variable_that_cannot_be_used_is_named(
     told = "".join(traceback.format_exception(refused.value))
     assert "unset it" in told
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "entries",
+    ["fe80::/10", "[::1]", "::1", "10.0.0.0/8,[fe80::1]:8080", "127.0.0.1:port", "*.x:", ",,", "["],
+)
+def test_an_entry_of_no_proxy_never_makes_the_client_unusable(
+    entries: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", entries)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
+
+    assert "proxy in HTTPS_PROXY" in hint(ELSEWHERE, tmp_path)
+    monkeypatch.setenv("NO_PROXY", f"{entries},soundlink.invalid")
+    assert hint(ELSEWHERE, tmp_path).startswith("The name soundlink.invalid")
 
 
 def test_a_socks_proxy_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

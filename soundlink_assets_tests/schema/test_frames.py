@@ -50,11 +50,11 @@ def test_an_empty_frame_has_the_columns_and_dtypes_of_its_table(export: Export) 
 def test_the_row_schema_says_what_the_description_says(export: Export) -> None:
     schema = row_schema(export)
 
-    assert tuple(schema.column_names()) == export.rows.column_names
+    assert tuple(schema.column_names()) == export.delivered.column_names
     assert tuple(schema.primary_key()) == export.rows.key
     for column in export.rows.columns:
         made = schema.columns()[column.name]
-        assert made.dtype == polars_schema(export.rows)[column.name]
+        assert made.dtype == polars_schema(export.delivered)[column.name]
         assert made.nullable == column.nullable
         assert made.description == column.description
         assert made.metadata == {"unit": column.unit}

@@ -1,7 +1,7 @@
-"""What an answer of the provider means: its envelope, its error codes, what to do about each.
+"""What a response of the provider means: its envelope, its codes, what to do about each.
 
 Codes and reactions are those of the provider's reference; a code that it does not name is judged
-by its status.
+by its status. How a response is fetched is for `transport`.
 """
 
 import json
@@ -11,18 +11,19 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from soundlink_assets.provider.credentials import other_style
 from soundlink_assets.provider.errors import (
     About,
     AuthenticationError,
     BadRequestError,
-    CampaignNotFoundError,
     NotFoundError,
     RateLimitError,
     ScopeError,
     ServerError,
     SoundlinkError,
+    UnknownIdError,
 )
+from soundlink_assets.provider.lines import number_of
+from soundlink_assets.schema import CAMPAIGN
 from soundlink_assets.settings import AuthStyle
 
 JSON_TYPE = "application/json"
@@ -34,10 +35,13 @@ Twice the provider's longest span, an hour. What we wait of our own accord is bo
 between attempts in `retries`, for the request budget by its longest limit.
 """
 
-_LONGEST_TEXT = 300
+_LONGEST_SENSIBLE_WAIT = 7 * 86_400.0
+"""A `Retry-After` beyond a week is nonsense, and treated as if there were none."""
 
-_CLIENT_DEFECT = "The client should not send such a request: please report it with the requestId."
-_NEW_KEY = "Make a new key in Soundlink's developer settings and set SOUNDLINK_API_KEY."
+_EARLIEST_EPOCH = 1e9
+"""A `Retry-After` of so many seconds (30 years) is a Unix time; so many thousands, in ms."""
+
+_LONGEST_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class _Meaning:
     message: str
     hint: str
 
+
+_CLIENT_DEFECT = "The client should not send such a request: please report it with the requestId."
+_NEW_KEY = "Make a new key in Soundlink's developer settings and set SOUNDLINK_API_KEY."
+_OTHER_HEADER = (
+    "Check SOUNDLINK_API_KEY. If it is right, the API may expect it in the other header: set "
+    "SOUNDLINK_AUTH_STYLE={other} (now {style})."
+)
 
 _CODES: dict[str, _Meaning] = {
     "invalid_query_parameter": _Meaning(
@@ -59,11 +70,7 @@ _CODES: dict[str, _Meaning] = {
         400, BadRequestError, "the provider refuses the page size", _CLIENT_DEFECT
     ),
     "invalid_api_key": _Meaning(
-        401,
-        AuthenticationError,
-        "the provider does not know the API key",
-        "Check SOUNDLINK_API_KEY. If it is right, the API may expect it in the other header: set "
-        "SOUNDLINK_AUTH_STYLE={other} (now {style}).",
+        401, AuthenticationError, "the provider does not know the API key", _OTHER_HEADER
     ),
     "api_key_revoked": _Meaning(401, AuthenticationError, "the API key was revoked", _NEW_KEY),
     "api_key_expired": _Meaning(401, AuthenticationError, "the API key has expired", _NEW_KEY),
@@ -74,30 +81,20 @@ _CODES: dict[str, _Meaning] = {
         "This client sends one header; look for a proxy that adds another one.",
     ),
     "invalid_token": _Meaning(
-        401,
-        AuthenticationError,
-        "the provider does not accept the bearer token",
-        "Check SOUNDLINK_API_KEY. If it is right, the API may expect it in the other header: set "
-        "SOUNDLINK_AUTH_STYLE={other} (now {style}).",
+        401, AuthenticationError, "the provider does not accept the bearer token", _OTHER_HEADER
     ),
     "insufficient_scope": _Meaning(
         403,
         ScopeError,
-        "the API key lacks the scope {scope}",
-        "Scopes are frozen when a key is made: make a new key with campaigns:read and "
-        "metrics:read. Without campaigns:read, name the campaigns in SOUNDLINK_CAMPAIGN_IDS.",
+        "the API key lacks the scope {permission}",
+        "Scopes are frozen when a key is made: make a new key with {permissions}. Without "
+        "campaigns:read, name the campaigns in SOUNDLINK_CAMPAIGN_IDS.",
     ),
     "access_denied": _Meaning(
         403,
         AuthenticationError,
         "the organisation does not allow this kind of access",
         "Use an API key (sk_...), or have access turned on in Soundlink's developer settings.",
-    ),
-    "campaign_not_found": _Meaning(
-        404,
-        CampaignNotFoundError,
-        "there is no such campaign in this organisation",
-        "It may have been deleted, or belong to another organisation than the key.",
     ),
     "not_found": _Meaning(
         404,
@@ -116,42 +113,32 @@ _CODES: dict[str, _Meaning] = {
         500, ServerError, "the provider failed", "Try again later; report it with the requestId."
     ),
 }
-
-_CLASSES: tuple[tuple[range, _Meaning], ...] = (
-    (
-        range(300, 400),
-        _Meaning(
-            300,
-            BadRequestError,
-            "the provider redirects, and the key is not sent to another address",
-            "Set SOUNDLINK_BASE_URL to the address of the API itself.",
-        ),
-    ),
-    (
-        range(401, 402),
-        _Meaning(401, AuthenticationError, "the provider does not accept the API key", _NEW_KEY),
-    ),
-    (
-        range(403, 404),
-        _Meaning(
-            403,
-            ScopeError,
-            "the provider denies access",
-            "Check the scopes of the key: campaigns:read and metrics:read.",
-        ),
-    ),
-    (range(404, 405), _CODES["not_found"]),
-    (range(429, 430), _CODES["rate_limit_exceeded"]),
-    (
-        range(400, 500),
-        _Meaning(400, BadRequestError, "the provider refuses the request", _CLIENT_DEFECT),
-    ),
+_UNKNOWN_ID = _Meaning(
+    404,
+    UnknownIdError,
+    "there is no such {scope} in this organisation",
+    "It may have been deleted, or belong to another organisation than the key.",
 )
+_REDIRECT = _Meaning(
+    300,
+    BadRequestError,
+    "the provider redirects, and the key is not sent to another address",
+    "Set SOUNDLINK_BASE_URL to the address of the API itself.",
+)
+_STATUSES: dict[int, _Meaning] = {
+    401: _Meaning(401, AuthenticationError, "the provider does not accept the API key", _NEW_KEY),
+    403: _Meaning(
+        403, ScopeError, "the provider denies access", "Check the scopes of the key: {permissions}."
+    ),
+    404: _CODES["not_found"],
+    429: _CODES["rate_limit_exceeded"],
+}
+_REFUSAL = _Meaning(400, BadRequestError, "the provider refuses the request", _CLIENT_DEFECT)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A JSON answer, as far as it has the documented shape: data or error, and the request id."""
+    """A JSON body, as far as it has the documented shape: data or error, and the request id."""
 
     data: Any = None
     code: str | None = None
@@ -170,7 +157,7 @@ def read_envelope(content: bytes) -> Envelope | None:
     Numbers with a fraction are Decimal, so that money stays exact.
     """
     try:
-        body = json.loads(content, parse_float=Decimal)
+        body = json.loads(content, parse_float=number_of)
     except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict):
@@ -189,28 +176,31 @@ def read_envelope(content: bytes) -> Envelope | None:
 
 def error_of(
     status: int,
-    envelope: Envelope | None,
+    envelope: Envelope,
     *,
     about: About,
     style: AuthStyle,
     retry_after: float | None = None,
 ) -> SoundlinkError:
-    """The error that an answer stands for, judged by its code, else by its status."""
-    code = envelope.code if envelope else None
-    meaning = _CODES.get(code or "")
-    if meaning is None or not _agree(status, meaning.status):
-        meaning = _by_status(status)
-    said = envelope.message if envelope else None
+    """The error that a response stands for, judged by its code, else by its status."""
+    meaning = _meaning(status, envelope.code, about)
+    scope = about.scope or CAMPAIGN
     is_metric = about.export is not None or "/metrics/" in about.path
-    scope = "metrics:read" if is_metric else "campaigns:read"
-    message = meaning.message.format(scope=scope)
+    words = {
+        "scope": scope.name,
+        "permission": scope.export_permission if is_metric else scope.list_permission,
+        "permissions": " and ".join(dict.fromkeys((scope.list_permission, scope.export_permission))),
+        "style": style.value,
+        "other": other_style(style).value,
+    }
+    message = meaning.message.format(**words)
     error = meaning.error(
-        f"{message}: {said}" if said else message,
+        f"{message}: {envelope.message}" if envelope.message else message,
         about=about,
         status=status,
-        code=code,
-        request_id=envelope.request_id if envelope else None,
-        hint=meaning.hint.format(style=style.value, other=other_style(style).value),
+        code=envelope.code,
+        request_id=envelope.request_id,
+        hint=meaning.hint.format(**words),
         retry_after=retry_after,
     )
     if retry_after is not None and retry_after > LONGEST_RETRY_AFTER_SECONDS:
@@ -222,19 +212,48 @@ def error_of(
     return error
 
 
+def other_style(style: AuthStyle) -> AuthStyle:
+    """The style to try when the provider does not know the key in this one."""
+    return AuthStyle.BEARER if style is AuthStyle.X_API_KEY else AuthStyle.X_API_KEY
+
+
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """The header `Retry-After` in seconds: an integer, or an HTTP date; None if it is neither."""
-    if value is None:
-        return None
-    text = value.strip()
+    """The header `Retry-After` in seconds: an integer, an HTTP date, or a Unix time.
+
+    None if there is none, or if it makes no sense.
+    """
+    text = (value or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        seconds = float(text)
+        if seconds >= _EARLIEST_EPOCH:
+            is_in_ms = seconds >= _EARLIEST_EPOCH * 1000
+            seconds = (seconds / 1000 if is_in_ms else seconds) - now.timestamp()
+    elif (moment := http_date(text)) is not None:
+        seconds = (moment - now).total_seconds()
+    else:
+        return None
+    return max(seconds, 0.0) if seconds <= _LONGEST_SENSIBLE_WAIT else None
+
+
+def http_date(value: str | None) -> datetime | None:
+    """The moment of an HTTP date, in UTC; None if it is not one."""
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(value or "")
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max((aware - now).total_seconds(), 0.0)
+
+
+def _meaning(status: int, code: str | None, about: About) -> _Meaning:
+    if (
+        about.scope is not None
+        and about.requested_id is not None
+        and code == about.scope.not_found_code
+        and _agree(status, _UNKNOWN_ID.status)
+    ):
+        return _UNKNOWN_ID
+    meaning = _CODES.get(code or "")
+    return meaning if meaning and _agree(status, meaning.status) else _by_status(status)
 
 
 def _agree(status: int, documented: int) -> bool:
@@ -243,15 +262,14 @@ def _agree(status: int, documented: int) -> bool:
 
 
 def _by_status(status: int) -> _Meaning:
-    for statuses, meaning in _CLASSES:
-        if status in statuses:
-            return meaning
-    return _CODES["internal_error"]
+    if status in _STATUSES:
+        return _STATUSES[status]
+    return {3: _REDIRECT, 4: _REFUSAL}.get(status // 100, _CODES["internal_error"])
 
 
 def _text(value: object) -> str | None:
-    """A text of the provider in one line of a readable length; None for anything else."""
+    """A text of the provider in one printable line of a readable length; None for anything else."""
     if not isinstance(value, str):
         return None
-    line = " ".join(value.split())
+    line = " ".join(value.encode("utf-8", "replace").decode().split())
     return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}..."

@@ -1,60 +1,50 @@
 """From the bytes of a delivery to a verified, typed frame.
 
 The body is read in blocks of whole lines, so that memory stays bounded. What makes a single line
-valid is in `lines`; here it is what makes the rows of a delivery valid together. Rules that a
-stored row may break (identities, formats) are in `evaluation`.
+valid is in `lines`; here it is what makes the rows of a delivery valid together, and an answer to
+the request. Rules that a stored row may break (identities, formats) are checks of the tables.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import polars as pl
 
-from soundlink_assets.provider.blocks import LINE, BlockReader
 from soundlink_assets.provider.body import BLOCK_BYTES, Block, LineBlocks
+from soundlink_assets.provider.errors import RefusedDelivery, UnreadableDelivery
+from soundlink_assets.provider.lines import BLANK, LINE, LineDecoder, read_line
 from soundlink_assets.schema.exports import Export
-from soundlink_assets.provider.lines import read_line
 from soundlink_assets.schema.frames import row_schema
-from soundlink_assets.provider.violations import (
-    CheckName,
-    ContractViolation,
-    RefusedDelivery,
-    UnreadableDelivery,
-)
 from soundlink_assets.schema.window import Window
 
-__all__ = [
-    "ContractViolation",
-    "DeliveryParser",
-    "ParsedDelivery",
-    "RefusedDelivery",
-    "UnreadableDelivery",
-    "verify_request",
-]
+EXPORTED_AT = "exported_at"
 
 _SHOWN = 3
-"""So many lines, days or campaigns does a message name."""
+"""So many lines, days or ids does a message name."""
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedDelivery:
-    """A delivery whose rows are valid, alone and together.
+class ReadRows:
+    """The rows of a delivery, valid alone and together.
 
-    `frame` has the contract's columns in its order, and the rows in the order of the lines;
-    `line_numbers` says of each row in which line of the body it stood. `line_count` is the number
+    `frame` has the columns of `export.delivered`, and the rows in the order of the lines;
+    `line_numbers` says of each row in which line of the body it stood. `row_count` is the number
     of rows delivered, which `X-Row-Count` announces: exact duplicates count, blank lines do not.
-    `extra_fields` are the keys that the contract does not name, sorted; they are not stored.
+    `extra_fields` are the keys that the schema does not name, sorted; their values are in the
+    column `extra`.
     """
 
+    export: Export
     frame: pl.DataFrame
     line_numbers: pl.Series
-    line_count: int
+    row_count: int
     merged_duplicates: int
     extra_fields: tuple[str, ...]
 
 
-class DeliveryParser:
-    """Parses one delivery of `export`, fed in chunks of bytes that may end anywhere.
+class DeliveryReader:
+    """Reads one delivery of `export`, fed in chunks of bytes that may end anywhere.
 
     Feed everything, then `finish`. `feed` never raises: the first violation is kept and raised by
     `finish`, so that the whole body can be quarantined, and because another `schema_version`
@@ -64,23 +54,24 @@ class DeliveryParser:
     def __init__(self, export: Export, *, block_bytes: int = BLOCK_BYTES) -> None:
         self._export = export
         self._blocks = LineBlocks(block_bytes)
-        self._reader = BlockReader(export)
+        self._decoder = LineDecoder(export)
         self._frames: list[pl.DataFrame] = []
         self._violation: UnreadableDelivery | None = None
-        self._is_undecodable = False
+        self.has_given_up = False
+        """Whether nothing that follows in the body could be read or matter any more."""
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes of the body, and reads a block as soon as it is complete."""
-        if self._is_undecodable:
+        if self.has_given_up:
             return
         try:
             for block in self._blocks.feed(chunk):
                 self._read(block)
         except UnreadableDelivery as violation:
-            self._is_undecodable = True
             self._hold(violation)
+            self.has_given_up = True
 
-    def finish(self) -> ParsedDelivery:
+    def finish(self) -> ReadRows:
         """What was delivered, once the body has been fed to its end.
 
         Raises:
@@ -88,7 +79,7 @@ class DeliveryParser:
                 whether the body ends inside its last line.
             RefusedDelivery: Two rows contradict each other, or a count is negative.
         """
-        if not self._is_undecodable:
+        if not self.has_given_up:
             try:
                 self._read(self._blocks.finish())
             except UnreadableDelivery as violation:
@@ -97,76 +88,89 @@ class DeliveryParser:
             raise self._violation
         delivered = pl.concat(self._frames)
         self._frames.clear()
-        rows = _verified_rows(delivered, self._export)
-        return ParsedDelivery(
+        rows = _merged(delivered, self._export)
+        return ReadRows(
+            export=self._export,
             frame=rows.drop(LINE),
             line_numbers=rows[LINE],
-            line_count=delivered.height,
+            row_count=delivered.height,
             merged_duplicates=delivered.height - rows.height,
-            extra_fields=self._reader.extra_fields,
+            extra_fields=tuple(sorted(self._decoder.extra_fields)),
         )
 
     def _hold(self, violation: UnreadableDelivery) -> None:
         self._frames.clear()
-        if self._violation is None or (
-            violation.check == "schema_version" != self._violation.check
-        ):
+        is_version = violation.check == "schema_version"
+        if self._violation is None or is_version:
             self._violation = violation
+        self.has_given_up = self.has_given_up or is_version
 
     def _read(self, block: Block) -> None:
         if self._violation is None:
             try:
-                self._frames.append(self._reader.read(block))
+                self._frames.append(self._decoder.read(block.text, block.first_line))
             except UnreadableDelivery as violation:
                 self._hold(violation)
-        if self._violation is not None and self._violation.check != "schema_version":
+        if self._violation is not None and not self.has_given_up:
             self._look_for_other_version(block)
 
     def _look_for_other_version(self, block: Block) -> None:
-        for number, raw, has_newline in block.lines():
-            try:
-                read_line(raw, number, self._export, has_newline=has_newline)
-            except UnreadableDelivery as violation:
-                if violation.check == "schema_version":
-                    self._hold(violation)
-                    return
+        lines = block.text.split(b"\n")
+        for index, raw in enumerate(lines):
+            number = block.first_line + index
+            if raw.strip(BLANK):
+                try:
+                    read_line(raw, number, self._export, has_newline=index < len(lines) - 1)
+                except UnreadableDelivery as violation:
+                    if violation.check == "schema_version":
+                        self._hold(violation)
+                        return
 
 
-def verify_request(parsed: ParsedDelivery, campaign_id: str, window: Window) -> None:
-    """Verifies that the rows are those of the request: one campaign, the window's days.
+def verify_request(rows: ReadRows, requested_id: str, window: Window, now: datetime) -> None:
+    """Verifies that the rows are those of the request: one id, the window's days, no later stamp.
 
-    A requested id that is not a UUID may be an alias (the contract's path example is none, its
-    rows have one), so the rows of any one campaign answer it.
+    `now` is the latest `exported_at` that can be true. A requested id that is not a UUID may be an
+    alias of one (the contract's path example is not one, its rows have one).
 
     Raises RefusedDelivery.
     """
-    rows = parsed.frame.with_columns(parsed.line_numbers)
-    day = pl.col("report_date")
-    outside = rows.filter((day < window.first) | (day > window.last))
+    export = rows.export
+    frame = rows.frame.with_columns(rows.line_numbers)
+    if frame.is_empty():
+        return
+    day, id_column = pl.col(export.day), export.scope.id_column
+    outside = frame.filter((day < window.first) | (day > window.last))
     if not outside.is_empty():
         raise _refusal(
-            f"days outside the window {window}: {_listed(outside['report_date'])}",
+            f"days outside the window {window}: {_listed(outside[export.day])}",
             outside,
-            check="request_match",
-            field="report_date",
+            field=export.day,
         )
-    if rows.is_empty():
-        return
-    expected = _campaign_of(rows["campaign_id"][0], requested=campaign_id)
-    others = rows.filter(pl.col("campaign_id") != expected)
+    expected = _id_of(frame[id_column][0], requested=requested_id)
+    others = frame.filter(pl.col(id_column) != expected)
     if not others.is_empty():
         raise _refusal(
-            f"rows of another campaign than {expected}: {_listed(others['campaign_id'])}",
+            f"rows of another {export.scope.name} than {expected}: {_listed(others[id_column])}",
             others,
-            check="request_match",
-            field="campaign_id",
+            field=id_column,
+        )
+    ahead = frame.filter(pl.col(EXPORTED_AT) > now)
+    if not ahead.is_empty():
+        raise _refusal(
+            f"exported in the future, after {now:%Y-%m-%d %H:%M:%S} UTC: "
+            f"{_listed(ahead[EXPORTED_AT])}",
+            ahead,
+            field=EXPORTED_AT,
         )
 
 
-def _campaign_of(delivered: str, *, requested: str) -> str:
-    """The campaign id that the rows must have, where the first of them has `delivered`."""
-    asked_for = _uuid(requested)
-    return delivered if asked_for in (None, _uuid(delivered)) else requested
+def _id_of(delivered: str, *, requested: str) -> str:
+    """The id that the rows must have, where the first of them has `delivered`."""
+    asked_for, found = _uuid(requested), _uuid(delivered)
+    is_alias = asked_for is None and found is not None
+    is_same = asked_for is not None and asked_for == found
+    return delivered if is_alias or is_same else requested
 
 
 def _uuid(text: str) -> UUID | None:
@@ -176,8 +180,8 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _verified_rows(delivered: pl.DataFrame, export: Export) -> pl.DataFrame:
-    """The rows with exact duplicates merged into the first of them.
+def _merged(delivered: pl.DataFrame, export: Export) -> pl.DataFrame:
+    """The rows with exact duplicates merged into the first of them; `extra` does not distinguish.
 
     Raises RefusedDelivery for a key that stands twice, and for a count below its least value.
     """
@@ -186,8 +190,8 @@ def _verified_rows(delivered: pl.DataFrame, export: Export) -> pl.DataFrame:
         return delivered
     distinct = suspects.unique(export.rows.column_names, keep="first")
     _refuse_invalid_rows(distinct, export)
-    merged = suspects.join(distinct, on=LINE, how="anti")
-    return delivered.join(merged, on=LINE, how="anti", maintain_order="left")
+    repeated = suspects.join(distinct, on=LINE, how="anti")
+    return delivered.join(repeated, on=LINE, how="anti", maintain_order="left")
 
 
 def _is_suspect(rows: pl.DataFrame, export: Export) -> pl.Series:
@@ -196,12 +200,13 @@ def _is_suspect(rows: pl.DataFrame, export: Export) -> pl.Series:
     Rows of one key have one hash, so that rows with a hash of their own have a key of their own.
     """
     hashes = rows.select(export.rows.key).hash_rows()
+    too_low = [
+        pl.col(column.name) < column.minimum
+        for column in export.rows.columns
+        if column.minimum is not None
+    ]
     is_low = rows.select(
-        pl.any_horizontal(
-            pl.col(column.name) < column.minimum
-            for column in export.rows.columns
-            if column.minimum is not None
-        ).fill_null(value=False)
+        pl.any_horizontal(pl.lit(value=False), *too_low).fill_null(value=False).alias("low")
     ).to_series()
     return is_low if hashes.n_unique() == rows.height else is_low | hashes.is_duplicated()
 
@@ -220,7 +225,6 @@ def _refuse_invalid_rows(rows: pl.DataFrame, export: Export) -> None:
     raise _refusal(
         f"{_listed(invalid[field])} breaks the rule {broken!r} of the row schema",
         invalid,
-        check="required_fields",
         field=field,
     )
 
@@ -234,17 +238,14 @@ def _contradiction(rows: pl.DataFrame, export: Export) -> RefusedDelivery:
     return _refusal(
         f"lines {_listed(group[LINE])} have one key ({shown}) and differ in {', '.join(differing)}",
         rows,
-        check="primary_key",
         field=differing[0],
     )
 
 
-def _refusal(message: str, rows: pl.DataFrame, *, check: CheckName, field: str) -> RefusedDelivery:
+def _refusal(message: str, rows: pl.DataFrame, *, field: str) -> RefusedDelivery:
     """The refusal of a delivery because of these rows; it names the first of their lines."""
     several = f" ({rows.height} rows)" if rows.height > 1 else ""
-    return RefusedDelivery(
-        message + several, check=check, line=rows.row(0, named=True)[LINE], field=field
-    )
+    return RefusedDelivery(message + several, line=rows[LINE][0], field=field)
 
 
 def _listed(values: pl.Series) -> str:
