@@ -19,6 +19,7 @@ MONEY_PRECISION = 18
 MONEY_SCALE = 6
 
 MONEY = pl.Decimal(MONEY_PRECISION, MONEY_SCALE)
+FINE_MONEY = pl.Decimal(38, 18)
 TIMESTAMP = pl.Datetime("us", "UTC")
 
 _DTYPES: dict[Kind, pl.DataType] = {
@@ -27,6 +28,7 @@ _DTYPES: dict[Kind, pl.DataType] = {
     Kind.TIMESTAMP: TIMESTAMP,
     Kind.COUNT: pl.Int64(),
     Kind.MONEY: MONEY,
+    Kind.FINE_MONEY: FINE_MONEY,
     Kind.RATIO: pl.Float64(),
     Kind.FLAG: pl.Boolean(),
 }
@@ -37,6 +39,7 @@ _SCHEMA_COLUMNS: dict[Kind, Callable[..., dy.Column]] = {
     Kind.TIMESTAMP: partial(dy.Datetime, time_unit="us", time_zone="UTC"),
     Kind.COUNT: dy.Int64,
     Kind.MONEY: partial(dy.Decimal, MONEY_PRECISION, MONEY_SCALE),
+    Kind.FINE_MONEY: partial(dy.Decimal, 38, 18),
     Kind.RATIO: dy.Float64,
     Kind.FLAG: dy.Bool,
 }

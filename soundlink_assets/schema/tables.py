@@ -19,6 +19,7 @@ class Kind(StrEnum):
     TIMESTAMP = "TIMESTAMPTZ"
     COUNT = "BIGINT"
     MONEY = "DECIMAL(18,6)"
+    FINE_MONEY = "DECIMAL(38,18)"
     RATIO = "DOUBLE"
     FLAG = "BOOLEAN"
 

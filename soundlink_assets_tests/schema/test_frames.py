@@ -19,6 +19,7 @@ def test_every_kind_of_column_has_a_dtype_that_holds_its_values_exactly() -> Non
         Kind.TIMESTAMP: datetime(2026, 4, 1, 3, 0, 0, 123456, tzinfo=UTC),
         Kind.COUNT: 2**63 - 1,
         Kind.MONEY: Decimal("-999999999999.999999"),
+        Kind.FINE_MONEY: Decimal("12345678901234567890.123456789012345678"),
         Kind.RATIO: 0.1,
         Kind.FLAG: True,
     }
