@@ -97,7 +97,7 @@ def campaign_return(
 
 
 def country_revenue(statements: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
-    """Per campaign, country and currency: `attributed_revenue` and the `priced_streams` it is of."""
+    """`attributed_revenue` of `priced_streams`, per campaign, country and currency."""
     sales = _sales(statements)
     earned = _earned(sales, _with_rate(sales, plays), _covered_months(sales, plays))
     return earned.group_by("campaign_id", "country_code", "currency").agg(
@@ -145,9 +145,7 @@ def _earned(sales: pl.DataFrame, priced: pl.DataFrame, months: pl.DataFrame) -> 
             .with_columns(
                 pl.when(missing)
                 .then(0.0)
-                .otherwise(
-                    pl.min_horizontal("attributed_revenue", streams * pl.col("lowest"))
-                )
+                .otherwise(pl.min_horizontal("attributed_revenue", streams * pl.col("lowest")))
                 .alias("attributed_revenue_low"),
                 pl.max_horizontal("attributed_revenue", streams * pl.col("highest")).alias(
                     "attributed_revenue_high"

@@ -44,7 +44,7 @@ def read_folder(folder: Path) -> StatementFolder:
 
     A file is corrected by one that names it: by `replaces` in its mapping, or by being called
     `<stem>.corrected` like it. A correction that is refused as a whole corrects nothing. Of files
-    that come to the same figures, the first by name counts.
+    that come to the same figures, with as many refused rows, the first by name counts.
     """
     files = tuple(_read(path) for path in _visible(folder))
     _set_aside_corrected(files)
@@ -105,14 +105,14 @@ def _set_aside_corrected(files: Iterable[StatementFile]) -> None:
 
 
 def _set_aside_copies(files: Iterable[StatementFile]) -> None:
-    seen: dict[frozenset[tuple[Key, int, object, int]], str] = {}
+    seen: dict[object, str] = {}
     for file in files:
         if file.counts_as or not file.figures:
             continue
         figures = frozenset(
             (key, sums.streams, sums.revenue, sums.row_count) for key, sums in file.figures.items()
         )
-        first = seen.setdefault(figures, file.name)
+        first = seen.setdefault((figures, len(file.refusals)), file.name)
         if first != file.name:
             file.counts_as = f"same as {first}"
 
