@@ -145,8 +145,10 @@ def test_a_mapping_file_says_how_another_shape_is_read(tmp_path: Path) -> None:
         ('encoding = "latin-99"', "unknown encoding: latin-99"),
         ("[columns]\nisrc = 1", "a.mapping.toml: columns.isrc: "),
         (
-            '[columns]\nisrc="I"\nsale_month="sale_month"\nstreams="streams"\nrevenue="revenue"\n'
-             'store="store"',
+            (
+                '[columns]\nisrc="I"\nsale_month="sale_month"\nstreams="streams"\nrevenue="revenue"\n'
+                'store="store"'
+            ),
             "not once in the header: I, currency. Found: isrc, ",
         ),
     ],
@@ -193,8 +195,10 @@ TUNECORE = (
         (
             "tunecore",
             TUNECORE,
-            f"2026-04-30,2026-06-01,Spotify,US,A,Song,R,T,L,1,,7,{ISRC},Streaming,1000,0.004,4,USD,"
-             "0.875,3.5,GBP",
+            (
+                f"2026-04-30,2026-06-01,Spotify,US,A,Song,R,T,L,1,,7,{ISRC},Streaming,1000,0.004,4,USD,"
+                "0.875,3.5,GBP"
+            ),
             "GBP",
         ),
     ],
