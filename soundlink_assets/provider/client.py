@@ -58,12 +58,14 @@ _MOST_PAGES = 1000
 class Overview:
     """Totals of a campaign over a range of days, all countries together.
 
-    Money in `currency`. `listeners` is a sum over countries and days, so it may count people twice.
-    None means that the platform did not report the figure, not that it is zero. The three ratios
-    are the provider's: `spend_media` per listener, per follower, and streams per listener.
+    Money in `currency`. `listeners` is a sum over countries and days, so it may count people twice;
+    later revisions count the people who were new, and tell all of them in `total_listeners`. None
+    means that the figure was not reported, not that it is zero. The three ratios are the
+    provider's: `spend_media` per listener, per follower, and streams per listener.
     """
 
     listeners: int
+    total_listeners: int | None
     streams: int
     followers: int
     impressions: int | None
@@ -78,9 +80,11 @@ class Overview:
     streams_per_listener: float
 
 
+_UNREPORTED = ("total_listeners", "impressions", "ad_clicks", "link_clicks")
+
 _OVERVIEW = (
     *(column(name, Kind.COUNT, "") for name in ("listeners", "streams", "followers")),
-    *(optional(name, Kind.COUNT, "") for name in ("impressions", "ad_clicks", "link_clicks")),
+    *(optional(name, Kind.COUNT, "") for name in _UNREPORTED),
     *(column(name, Kind.MONEY, "") for name in ("spend_media", "spend_total", "fees")),
     column("currency", Kind.TEXT, ""),
     *(column(name, Kind.RATIO, "") for name in ("cpl", "cpf", "streams_per_listener")),

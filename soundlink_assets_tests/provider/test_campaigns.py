@@ -284,7 +284,7 @@ def test_an_overview_may_leave_out_what_the_platform_did_not_report(
     with raw_server(http(envelope(data), content_type="application/json")) as server:
         totals = make_client(server.base_url).overview("c", WINDOW)
 
-    assert (totals.impressions, totals.ad_clicks) == (None, None)
+    assert (totals.impressions, totals.ad_clicks, totals.total_listeners) == (None, None, None)
     assert totals.spend_total == Decimal("168.13")
 
 
