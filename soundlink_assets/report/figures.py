@@ -4,11 +4,12 @@ Bars over days are charts; countries, tracks and positions are rows of HTML, who
 in percent of the room that they get.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -24,25 +25,22 @@ LEAST_SPEND_SHARE = 0.002
 """Countries with a smaller part of the campaign's spend are not drawn: people on a journey."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Figure:
-    """What is shown, and how to read it. `kind` chooses the part of the template."""
+    """What is shown, and how to read it.
 
-    kind: ClassVar[str]
+    `kind` chooses the macro of the template, which gets `parts`: `chart` (`svgs`, for wide and for
+    narrow screens), `countries` (`bars`, the axis from 0 to `limit`, and where the `campaign` is),
+    `tracks` (`bars` in a `colour`), `positions` (`tracks` over `days` from `first` to `last`).
+    """
+
+    kind: str
     title: str
     caption: str
+    parts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartFigure(Figure):
-    """A chart as SVG, for wide and for narrow screens."""
-
-    kind: ClassVar[str] = "chart"
-    svgs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CountryBar:
+class CountryBar(NamedTuple):
     """A country: texts, and where its cost and its interval lie, in percent of the axis."""
 
     name: str
@@ -52,18 +50,7 @@ class CountryBar:
     cost: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountryFigure(Figure):
-    """Countries by cost: dots with intervals on an axis from 0 to `limit`, the campaign a line."""
-
-    kind: ClassVar[str] = "countries"
-    countries: list[CountryBar]
-    limit: str
-    campaign: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrackBar:
+class TrackBar(NamedTuple):
     """A track: its plays as text, and its bar in percent of the longest."""
 
     name: str
@@ -71,17 +58,7 @@ class TrackBar:
     width: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackFigure(Figure):
-    """Tracks by plays."""
-
-    kind: ClassVar[str] = "tracks"
-    colour: str
-    tracks: list[TrackBar]
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """A track's positions: runs of days (first, number, opacity, text), and the newest position."""
 
     name: str
@@ -89,31 +66,20 @@ class Places:
     newest: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionFigure(Figure):
-    """Positions of tracks over `days` days from `first` to `last`."""
-
-    kind: ClassVar[str] = "positions"
-    tracks: list[Places]
-    days: int
-    first: str
-    last: str
+def _chart(title: str, caption: str, label: str, draw: Callable[[charts.Size], Any]) -> Figure:
+    sizes = (charts.WIDE, charts.NARROW)
+    svgs = [charts.svg(draw(size), label, size) for size in sizes]
+    return Figure("chart", title, caption, {"svgs": svgs})
 
 
 def spend_figures(spend: pl.DataFrame, currency: str | None) -> Iterator[Figure]:
     """Spend and listeners by day. No figure without data."""
     if not spend.is_empty():
-        yield ChartFigure(
-            title="Spend against listeners, day by day",
-            caption=f"{_shown(spend)} Paler bars on a shaded band may still change.",
-            svgs=tuple(
-                charts.svg(
-                    charts.spend_and_listeners(spend, currency, size),
-                    "Media spend and listeners by day",
-                    size,
-                )
-                for size in (charts.WIDE, charts.NARROW)
-            ),
+        yield _chart(
+            "Spend against listeners, day by day",
+            f"{_shown(spend)} Paler bars on a shaded band may still change.",
+            "Media spend and listeners by day",
+            partial(charts.spend_and_listeners, spend, currency),
         )
 
 
@@ -127,14 +93,17 @@ def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> Ite
         return
     limit = _cost_limit(shown, campaign_cost)
     note = _left_out(paid.height - noted.height, noted.height - shown.height)
-    yield CountryFigure(
-        title="What a listener costs in each country",
-        caption="Media spend, to date, cheapest first after allowing for chance. Dot: cost per "
+    yield Figure(
+        "countries",
+        "What a listener costs in each country",
+        "Media spend, to date, cheapest first after allowing for chance. Dot: cost per "
         "listener; bar around it: 95% interval, shorter than the dot where there are many "
         f"listeners; line: the campaign.{note}",
-        countries=[_country_bar(row, limit) for row in shown.iter_rows(named=True)],
-        limit=formats.cost(limit, shown["currency"][0]),
-        campaign=None if campaign_cost is None else 100 * campaign_cost / limit,
+        {
+            "bars": [_country_bar(row, limit) for row in shown.iter_rows(named=True)],
+            "limit": formats.cost(limit, shown["currency"][0]),
+            "campaign": None if campaign_cost is None else 100 * campaign_cost / limit,
+        },
     )
 
 
@@ -178,26 +147,19 @@ def spillover_figures(plays: pl.DataFrame, tracks: pl.DataFrame) -> Iterator[Fig
     """Promoted and other plays by day, and the other tracks. No figure without data."""
     if not plays.select(pl.col("promoted_streams") + pl.col("spillover_streams")).sum().item():
         return
-    by_day = _with_week_share(plays)
-    yield ChartFigure(
-        title="Plays of the promoted track and of the artist's other tracks",
-        caption=f"{_shown(plays)} Below: the other tracks' share of the plays of the seven days "
-        "until then. Plays go on after a campaign has ended.",
-        svgs=tuple(
-            charts.svg(
-                charts.spillover_by_day(by_day, size),
-                "Plays by day, promoted and other tracks",
-                size,
-            )
-            for size in (charts.WIDE, charts.NARROW)
-        ),
+    yield _chart(
+        "Plays of the promoted track and of the artist's other tracks",
+        f"{_shown(plays)} Below: the other tracks' share of the plays of the seven days until "
+        "then. Plays go on after a campaign has ended.",
+        "Plays by day, promoted and other tracks",
+        partial(charts.spillover_by_day, _with_week_share(plays)),
     )
     if not tracks.is_empty():
-        yield TrackFigure(
-            title="The other tracks that were played most",
-            caption=f"{_shown(plays)} Share of all plays of other tracks in that time.",
-            colour=charts.SPILLOVER,
-            tracks=_track_bars(tracks),
+        yield Figure(
+            "tracks",
+            "The other tracks that were played most",
+            f"{_shown(plays)} Share of all plays of other tracks in that time.",
+            {"colour": charts.SPILLOVER, "bars": _track_bars(tracks)},
         )
 
 
@@ -226,35 +188,33 @@ def playlist_figures(playlist: pl.DataFrame) -> Iterator[Figure]:
         pl.col("track_name").sort_by("report_date").last(), pl.col("streams").sum()
     )
     top = top_tracks(per_track)
-    yield TrackFigure(
-        title="The playlist's tracks that were played most",
-        caption=f"{_shown(playlist)} Share of all plays from the playlist in that time.",
-        colour=charts.LISTENERS,
-        tracks=_track_bars(top),
+    yield Figure(
+        "tracks",
+        "The playlist's tracks that were played most",
+        f"{_shown(playlist)} Share of all plays from the playlist in that time.",
+        {"colour": charts.LISTENERS, "bars": _track_bars(top)},
     )
     placed = playlist.drop_nulls("playlist_position").filter(
         pl.col("track_id").is_in(top["track_id"].implode())
     )
     if not placed.is_empty():
         first, last = _ends(playlist)
-        greatest = _greatest_position(placed)
-        yield PositionFigure(
-            title="Where these tracks stood in the playlist",
-            caption=f"{_shown(playlist)} Darker is nearer the top, which is 1. Blank: not known "
-            "for that day.",
-            tracks=[
-                _places(name, placed.filter(track_id=track_id), first, greatest)
-                for track_id, name in top.select("track_id", "track_name").iter_rows()
-            ],
-            days=(last - first).days + 1,
-            first=formats.day(first),
-            last=formats.day(last),
+        greatest = max(placed["playlist_position"])
+        yield Figure(
+            "positions",
+            "Where these tracks stood in the playlist",
+            f"{_shown(playlist)} Darker is nearer the top, which is 1. Blank: not known for that "
+            "day.",
+            {
+                "tracks": [
+                    _places(name, placed.filter(track_id=track_id), first, greatest)
+                    for track_id, name in top.select("track_id", "track_name").iter_rows()
+                ],
+                "days": (last - first).days + 1,
+                "first": formats.day(first),
+                "last": formats.day(last),
+            },
         )
-
-
-def _greatest_position(placed: pl.DataFrame) -> int:
-    greatest: int = placed.select(pl.col("playlist_position").max()).item()
-    return greatest
 
 
 def _places(name: str, placed: pl.DataFrame, first: date, greatest: int) -> Places:

@@ -1,36 +1,32 @@
 """Countries, tracks and positions as rows: texts, and bars placed in percent of their room."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 import pytest
 
 from soundlink_assets.report.figures import (
-    CountryFigure,
     Figure,
-    PositionFigure,
-    TrackFigure,
     country_figures,
     playlist_figures,
     top_tracks,
 )
 from soundlink_assets_tests.report.contents import PLAYLIST_PLAYS, SPEND, content_of, day
 
-F = TypeVar("F", bound=Figure)
+
+def _parts(kind: str, figures: Iterator[Figure]) -> SimpleNamespace:
+    (found,) = (figure for figure in figures if figure.kind == kind)
+    return SimpleNamespace(**found.parts)
 
 
-def _only(kind: type[F], figures: Iterator[Figure]) -> F:
-    (found,) = (figure for figure in figures if isinstance(figure, kind))
-    return found
-
-
-def _countries(*spend: dict[str, Any], cost: float | None = 0.2) -> CountryFigure:
-    return _only(CountryFigure, country_figures(content_of([*spend]).country_scorecard, cost))
+def _countries(*spend: dict[str, Any], cost: float | None = 0.2) -> SimpleNamespace:
+    return _parts("countries", country_figures(content_of([*spend]).country_scorecard, cost))
 
 
 def test_a_country_has_a_dot_within_its_interval_within_the_axis() -> None:
-    for bar in _countries(*SPEND).countries:
+    for bar in _countries(*SPEND).bars:
         assert bar.cost is not None
         assert 0 <= bar.low <= bar.cost <= bar.high <= 100
 
@@ -39,7 +35,7 @@ def test_a_country_says_both_costs_and_what_they_are_of() -> None:
     spend = {"spend_media": "40.00", "spend_total": "50.00", "listeners": 100}
     other = {"country_code": "BR", "spend_media": "60.00", "listeners": 100}
     figure = _countries(spend, other)
-    (bar,) = (bar for bar in figure.countries if bar.name == "United States")
+    (bar,) = (bar for bar in figure.bars if bar.name == "United States")
     assert list(bar.texts.items())[:4] == [
         ("per listener", "$0.400"),
         ("with fees", "$0.500"),
@@ -52,7 +48,7 @@ def test_a_country_says_both_costs_and_what_they_are_of() -> None:
 
 def test_a_country_without_listeners_has_no_dot_but_an_interval() -> None:
     none = {"country_code": "FR", "spend_media": "5.00", "listeners": 0}
-    (bar,) = (bar for bar in _countries(*SPEND, none).countries if bar.name == "France")
+    (bar,) = (bar for bar in _countries(*SPEND, none).bars if bar.name == "France")
     assert bar.cost is None
     assert 0 < bar.low < bar.high == 100
 
@@ -64,12 +60,12 @@ def test_a_campaign_without_cost_has_no_line() -> None:
 def test_one_wide_interval_does_not_push_the_dots_together() -> None:
     rare = {"country_code": "FR", "spend_media": "1.00", "listeners": 1}
     figure = _countries(*SPEND, rare)
-    assert max(bar.cost or 0 for bar in figure.countries) > 60
+    assert max(bar.cost or 0 for bar in figure.bars) > 60
 
 
 def test_tracks_are_as_long_as_their_plays() -> None:
-    figure = _only(TrackFigure, playlist_figures(content_of([], PLAYLIST_PLAYS).playlist_tracks))
-    assert [(bar.name, bar.text, bar.width) for bar in figure.tracks] == [
+    figure = _parts("tracks", playlist_figures(content_of([], PLAYLIST_PLAYS).playlist_tracks))
+    assert [(bar.name, bar.text, bar.width) for bar in figure.bars] == [
         ("First", "150 (62%)", 100),
         ("Second", "90 (38%)", 60),
     ]
@@ -96,7 +92,7 @@ def test_positions_are_runs_of_days_the_darker_the_nearer_the_top(
         },
         schema_overrides={"playlist_position": pl.Int64},
     )
-    figure = _only(PositionFigure, playlist_figures(frame))
+    figure = _parts("positions", playlist_figures(frame))
     (track,) = figure.tracks
     assert track.runs == runs
     assert track.newest == positions[-1]

@@ -1,0 +1,70 @@
+"""What a campaign's figures say, in sentences. Nothing is said that its interval does not carry."""
+
+import polars as pl
+
+from soundlink_assets.report import formats
+from soundlink_assets.report.figures import Row
+
+SURE = 0.95
+"""Probability from which a country is called cheaper or dearer than its campaign."""
+
+
+def findings(card: Row, countries: pl.DataFrame, tracks: pl.DataFrame) -> list[str]:
+    """Sentences about one campaign: its countries, its spillover."""
+    said = [
+        _cheap(countries, card["currency"]),
+        _dear(countries, card["currency"]),
+        _spillover(card, tracks),
+        _undetermined(card),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def _cheap(countries: pl.DataFrame, currency: str | None) -> str:
+    sure = countries.filter(pl.col("probability_beats_campaign") >= SURE).sort("rank")
+    if sure.is_empty():
+        return ""
+    listed = _listed(sure.head(3), currency)
+    return f"Listeners cost less than the campaign's average in {listed}."
+
+
+def _dear(countries: pl.DataFrame, currency: str | None) -> str:
+    sure = countries.filter(pl.col("probability_beats_campaign") <= 1 - SURE)
+    if sure.is_empty():
+        return ""
+    spend = countries["spend_media"].sum()
+    share = formats.percent(float(sure["spend_media"].sum()) / float(spend) if spend else None)
+    listed = _listed(sure.sort("spend_media", descending=True).head(3), currency)
+    more = sure.height - min(sure.height, 3)
+    others = f" and {more} more" if more else ""
+    return f"They cost more in {listed}{others}, where {share} of the spend went."
+
+
+def _listed(countries: pl.DataFrame, currency: str | None) -> str:
+    parts = [
+        f"{formats.country(row['country_code'])} "
+        f"({formats.cost(row['cost_per_listener'], currency)})"
+        for row in countries.iter_rows(named=True)
+    ]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _spillover(card: Row, tracks: pl.DataFrame) -> str:
+    if card["spillover_stream_share"] is None:
+        return ""
+    said = (
+        f"Of the plays that it brought, {formats.percent(card['spillover_stream_share'])} were of "
+        "the artist's other tracks"
+    )
+    if not card["spillover_streams"] or tracks.is_empty():
+        return f"{said}."
+    return f"{said}; lately the most played of them is “{tracks['track_name'][0]}”."
+
+
+def _undetermined(card: Row) -> str:
+    if not card["undetermined_streams"] or card["spillover_stream_share"] is not None:
+        return ""
+    return (
+        "Soundlink has not said which track this campaign promotes, so its "
+        f"{formats.count(card['undetermined_streams'])} catalog plays cannot be told apart yet."
+    )
