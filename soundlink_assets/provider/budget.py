@@ -10,6 +10,7 @@ What the provider asks for with `Retry-After` is kept here too, because it holds
 
 import hashlib
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -84,7 +85,9 @@ def budget_file(folder: Path, key: SecretStr, base_url: str) -> Path:
 class RequestBudget:
     """Lets requests go, one by one, as the limits allow. Safe for threads and processes.
 
-    `clock` gives seconds since the epoch and must be the same for all processes.
+    `clock` gives seconds since the epoch and must be the same for all processes. A request that
+    would have to wait longer than `longest_wait_seconds` is refused instead: runs wait, the doctor
+    does not.
     """
 
     def __init__(
@@ -94,7 +97,9 @@ class RequestBudget:
         *,
         clock: Callable[[], float] = time.time,
         wait: Wait = wait_unless_stopped,
+        longest_wait_seconds: float = math.inf,
     ) -> None:
+        self._longest_wait_seconds = longest_wait_seconds
         self._file = file
         self._limits = tuple(limits)
         self._clock = clock
@@ -106,7 +111,7 @@ class RequestBudget:
         """Waits until a request may go; leave the block when its answer has begun or failed.
 
         Gives the seconds waited. Raises StoppedError once `stop` is set, and BudgetError if the
-        file cannot be used.
+        file cannot be used; BudgetUsedUpError if the wait would be too long.
         """
         asked_at = self._clock()
         ticket, sent_at = self._admit(stop)
@@ -136,6 +141,8 @@ class RequestBudget:
                         "insert into requests (sent_at) values (?) returning id", (now,)
                     ).fetchone()[0]
                     return int(ticket), now
+            if free_at - now > self._longest_wait_seconds:
+                raise _used_up(now, free_at, reason)
             self.announce(now, free_at, reason)
             self._wait(min(free_at - now, _LOOK_AGAIN_SECONDS), stop)
 
@@ -199,3 +206,14 @@ class RequestBudget:
                 hint="Set SOUNDLINK_BUDGET_DIR to a folder that this user may write to. A damaged "
                 "file can be deleted.",
             ) from None
+
+
+def _used_up(now: float, free_at: float, reason: str) -> BudgetUsedUpError:
+    seconds = free_at - now
+    span = f"{math.ceil(seconds)} s" if seconds <= 60 else f"{math.ceil(seconds / 60)} min"  # noqa: PLR2004
+    clock = datetime.fromtimestamp(free_at, UTC)
+    return BudgetUsedUpError(
+        f"the request budget of the key is used up until {clock:%H:%M:%S} UTC, for {span}: a wait "
+        f"{reason}",
+        free_at=free_at,
+    )

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from soundlink_assets import sandbox
 from soundlink_assets.provider import (
     BudgetError,
+    BudgetUsedUpError,
     Limit,
     RequestBudget,
     SoundlinkClient,
@@ -399,3 +400,20 @@ def test_two_clients_of_one_key_never_meet_the_providers_limit(tmp_path: Path) -
             client.join(60)
 
     assert [request.status for request in provider.requests] == [200] * 24
+
+
+def test_who_does_not_want_to_wait_long_is_told_when_a_request_is_free(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = NOON
+    budget = RequestBudget(
+        tmp_path / "budget.sqlite", provider_limits(60, 1), clock=lambda: now, longest_wait_seconds=2
+    )
+    send(budget)
+    now += 29 * 60 + 41
+
+    with pytest.raises(BudgetUsedUpError, match=r"until 13:00:00 UTC, for 31 min") as refused:
+        send(budget)
+
+    assert refused.value.free_at == NOON + 3600
+    assert not caplog.records
