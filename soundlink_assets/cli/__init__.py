@@ -1,6 +1,8 @@
 """The `soundlink-assets` command: one module for each subcommand.
 
-Nothing but typer is imported here or at the top of those modules, so that `--help` comes up fast.
+Belongs here: what people type and read, `DAGSTER_HOME`, runs in this process. Does not belong here:
+what an asset does, SQL of the warehouse (but for the demo's comparison), HTTP. Nothing but typer is
+imported at the top of a command's module, so that `--help` comes up fast.
 """
 
 from soundlink_assets.cli.app import app

@@ -1,30 +1,55 @@
-"""The typer application that the subcommands register with, and how their errors are shown.
+"""The typer application: how every command starts, is interrupted, and reports its errors.
 
-What a particular error means to a user belongs in `failures`.
+What a particular error means to a user belongs in `failures`; what a command does in its own
+module. Only typer is imported at the top, so that `--help` comes up fast.
 """
 
-from typing import Annotated, Any
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from soundlink_assets.settings import Settings
 
 VERBOSE = "--verbose"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
+_BESIDES_CTRL_C = ("SIGTERM", "SIGHUP")
+"""`kill`, and a terminal that is closed. Windows lacks the second."""
+
+_MANY_SIGNALS = 4096
+
 
 class UserError(Exception):
-    """Ends the command with exit code 1; the message says what is wrong and what to do."""
+    """Ends the command with exit code 1: what is wrong, and what to do about it."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(what, advice)
+        self.what = what
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.advice}".strip()
 
 
 class CommandGroup(TyperGroup):
     """Ends every failure of a command in one or two lines; `--verbose` shows the stack trace.
 
-    `--verbose` may stand anywhere, because people add it to the end of the command that failed.
+    `--verbose` is taken anywhere, because people add it to the end of the command that failed.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take `--verbose` to the front, where it belongs as an option of the whole command."""
+        """Move `--verbose` to the front, where it belongs as an option of the whole command."""
         end = args.index("--") if "--" in args else len(args)
         rest = [arg for arg in args[:end] if arg != VERBOSE]
         if len(rest) < end:
@@ -40,7 +65,7 @@ class CommandGroup(TyperGroup):
         except KeyboardInterrupt:
             typer.secho("Interrupted.", fg=typer.colors.YELLOW, err=True)
             raise typer.Exit(INTERRUPTED) from None
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported and ends the command
+        except Exception as error:  # noqa: BLE001 - any error is reported and ends the command
             from soundlink_assets.cli.failures import report
 
             report(error, verbose=bool(ctx.params.get("verbose")))
@@ -88,11 +113,79 @@ def _every_command(
     """
     from dotenv import load_dotenv
 
-    from soundlink_assets.cli.endings import end_as_by_ctrl_c
-
-    end_as_by_ctrl_c()
+    _handle_as_ctrl_c()
     ctx.obj = {"verbose": verbose}
     try:
         load_dotenv(".env", override=False)
     except UnicodeDecodeError:
-        raise UserError("The file .env is not UTF-8 text: save it as such.") from None
+        raise UserError("The file .env is not UTF-8 text.", "Save it as UTF-8.") from None
+
+
+def read_settings() -> "Settings":
+    """The settings. SettingsError if some are wrong; an unknown variable is only a warning."""
+    from soundlink_assets.settings import load_settings, unknown_variables
+
+    for problem in unknown_variables(os.environ):
+        typer.secho(str(problem), fg=typer.colors.YELLOW, err=True)
+    return load_settings()
+
+
+def differing(env_file: Path, environment: Mapping[str, str]) -> list[str]:
+    """The variables that both set, to different values."""
+    from dotenv import dotenv_values
+
+    return [
+        name
+        for name, value in dotenv_values(env_file).items()
+        if value is not None and environment.get(name, value) != value
+    ]
+
+
+def _handle_as_ctrl_c() -> None:
+    """Let `kill` and a closed terminal end this command as Ctrl-C does.
+
+    A run that dies without being marked as failed would keep its days from others for hours. A
+    signal that is ignored, as by `nohup`, stays ignored.
+    """
+    for name in _BESIDES_CTRL_C:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _as_ctrl_c)
+
+
+def _as_ctrl_c(_signal: int, frame: FrameType | None) -> None:
+    # Dagster has a handler of its own for Ctrl-C while a run is under way.
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
+    else:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def noticing_signals() -> Iterator[Callable[[], bool]]:
+    """Yields a function that tells whether a signal to end has come since.
+
+    While a run is under way Dagster has a handler of its own, which drops a signal before the first
+    step and after the last. Python writes the number of every signal to this socket, whichever
+    handler there is. Off the main thread nothing is noticed, nor handled.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    ours, pythons = socket.socketpair()
+    with ours, pythons:
+        ours.setblocking(False)
+        pythons.setblocking(False)
+        before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+        seen: set[int] = set()
+
+        def has_been_asked() -> bool:
+            with suppress(BlockingIOError):
+                seen.update(ours.recv(_MANY_SIGNALS))
+            return any(getattr(signal, name, None) in seen for name in ("SIGINT", *_BESIDES_CTRL_C))
+
+        try:
+            yield has_been_asked
+        finally:
+            signal.set_wakeup_fd(before)

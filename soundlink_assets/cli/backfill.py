@@ -1,19 +1,20 @@
 """`soundlink-assets backfill`: materialise a range of days here and now."""
 
 import sys
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from textwrap import indent
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundlink_assets.cli.app import UserError, app
+from soundlink_assets.cli.app import UserError, app, read_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from soundlink_assets.cli.runs import RunOutcome, StepError
+    from soundlink_assets.cli.runs import RunOutcome
     from soundlink_assets.schema.window import Window
 
 
@@ -51,10 +52,9 @@ def backfill(
 
     Examples: `soundlink-assets backfill`, `soundlink-assets backfill 2026-01-01 2026-03-31`
     """
-    from soundlink_assets.cli.environment import read_settings
+    from soundlink_assets.cli.console import console_on, print_plainly, showing_progress
     from soundlink_assets.cli.home import default_home, open_history, prepare_home
-    from soundlink_assets.cli.progress import console_on, print_plainly, showing_progress
-    from soundlink_assets.cli.runs import Listener, run_days
+    from soundlink_assets.cli.runs import Listener, mark_killed_runs, run_days
 
     console = console_on(sys.stderr)
     settings = read_settings()
@@ -68,17 +68,19 @@ def backfill(
 
     try:
         with open_history(home) as instance, showing_progress(console) as progress:
+            for run_id in mark_killed_runs(instance):
+                warn(f"run {run_id} was killed; it is marked as failed")
             listener = Listener(progress, warning=warn)
             for outcome in run_days(settings, window, instance, listener, select):
                 outcomes.append(outcome)
                 _report(console, outcome, verbose=ctx.obj["verbose"])
-                if outcome.refused:
+                if outcome.is_refused:
                     break
     except KeyboardInterrupt:
         _report_rest(console, window, outcomes)
         raise
     _report_rest(console, window, outcomes)
-    if not all(outcome.clean for outcome in outcomes):
+    if not all(outcome.is_clean for outcome in outcomes):
         raise typer.Exit(1)
 
 
@@ -92,15 +94,15 @@ def closed_days(start: str | None, end: str | None, earliest: date, today: date)
     if earliest >= today:
         raise UserError(f"SOUNDLINK_START_DATE is {earliest}: no day since then has closed yet.")
     if last < first:
-        raise UserError(f"{last} is before {first}: give the first day first.")
+        raise UserError(f"{last} is before {first}.", "Give the first day first.")
     if first < earliest:
         raise UserError(
-            f"{first} is before SOUNDLINK_START_DATE ({earliest}): set that to an earlier day."
+            f"{first} is before SOUNDLINK_START_DATE ({earliest}).", "Set that to an earlier day."
         )
     if last >= today:
         raise UserError(
-            f"{last} is not closed yet: the last day to ask for is {today - timedelta(days=1)} "
-            "(UTC)."
+            f"{last} is not closed yet.",
+            f"The last day to ask for is {today - timedelta(days=1)} (UTC).",
         )
     return Window(first, last)
 
@@ -111,34 +113,31 @@ def _day(text: str) -> date:
     except ValueError:
         day = None
     if day is None or str(day) != text:
-        raise UserError(f"{text!r} is not a day: give YYYY-MM-DD.")
+        raise UserError(f"{text!r} is not a day.", "Give YYYY-MM-DD.")
     return day
 
 
 def _report(console: "Console", outcome: "RunOutcome", *, verbose: bool) -> None:
-    from soundlink_assets.cli.progress import print_plainly
+    from soundlink_assets.cli.console import print_plainly
 
-    mark = "[green]done[/]" if outcome.clean else "[red]failed[/]"
+    mark = "[green]done[/]" if outcome.is_clean else "[red]failed[/]"
     rows = "".join(f"  {rows:,} rows of {name}" for name, rows in outcome.rows.items())
     console.print(f"{mark}  {outcome.window}{rows}  run {outcome.run_id}", soft_wrap=True)
-    for error in outcome.errors if verbose else _one_of_a_kind(outcome.errors):
-        print_plainly(console, indent(error.trace if verbose else error.said, "  "))
+    for text in _traces(outcome) if verbose else outcome.explanations:
+        print_plainly(console, indent(text, "  "))
     for check in outcome.failed_checks:
-        said = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
-        print_plainly(console, said)
+        text = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
+        print_plainly(console, text)
 
 
-def _one_of_a_kind(errors: "Sequence[StepError]") -> "Iterable[StepError]":
-    """The errors without those that differ only in which export or request they are about.
-
-    What an error is about stands in parentheses at the end of its first line.
-    """
-    return {error.said.partition("(")[0]: error for error in reversed(errors)}.values()
+def _traces(outcome: "RunOutcome") -> "Sequence[str]":
+    traces = ["".join(traceback.format_exception(error)) for error in outcome.errors]
+    return [*traces, *outcome.errors_outside_steps]
 
 
 def _report_rest(console: "Console", window: "Window", outcomes: "Sequence[RunOutcome]") -> None:
     """Say from which day on nothing was tried, if the runs ended early."""
-    from soundlink_assets.cli.progress import print_plainly
+    from soundlink_assets.cli.console import print_plainly
     from soundlink_assets.schema.window import Window
 
     parts = window.split()

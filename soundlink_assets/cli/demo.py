@@ -3,14 +3,13 @@
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from soundlink_assets.cli.app import app
+from soundlink_assets.cli.sandbox import SANDBOX_FOLDER
 
-DEMO_FOLDER = Path("data/sandbox")
 DEMO_DAYS = 14
 
 
@@ -23,26 +22,27 @@ def demo(
     Synthetic data, no key needed. Everything stays in `data/sandbox`, where `dev --sandbox` shows
     it in the UI.
     """
-    from soundlink_assets.cli import summary
-    from soundlink_assets.cli.agreement import differing_rows
-    from soundlink_assets.cli.home import open_history, prepare_home
-    from soundlink_assets.cli.progress import console_on, print_plainly, showing_progress
-    from soundlink_assets.cli.runs import Listener, run_days
-    from soundlink_assets.cli.sandboxed import lasting_world, sandbox_settings
-    from soundlink_assets.schema.window import Window
     from soundlink_assets.assets.report import REPORT_FILE
+    from soundlink_assets.cli import summary
+    from soundlink_assets.cli.console import console_on, print_plainly, showing_progress
+    from soundlink_assets.cli.home import open_history, prepare_home
+    from soundlink_assets.cli.runs import Listener, mark_killed_runs, run_days
+    from soundlink_assets.cli.sandbox import lasting_world, sandbox_settings
     from soundlink_assets.sandbox import serving
+    from soundlink_assets.schema.window import Window
+    from soundlink_assets.warehouse import open_warehouse
 
     console = console_on(sys.stdout)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     window = Window(yesterday - timedelta(days=days - 1), yesterday)
-    home = prepare_home(DEMO_FOLDER / "dagster_home")
+    home = prepare_home(SANDBOX_FOLDER / "dagster_home")
     with (
-        serving(lasting_world(DEMO_FOLDER, yesterday)) as sandbox,
+        serving(lasting_world(SANDBOX_FOLDER, yesterday)) as sandbox,
         open_history(home) as instance,
         showing_progress(console) as progress,
     ):
-        settings = sandbox_settings(sandbox.base_url, sandbox.api_key, DEMO_FOLDER)
+        mark_killed_runs(instance)
+        settings = sandbox_settings(sandbox.base_url, sandbox.api_key, SANDBOX_FOLDER)
         started = time.monotonic()
         listener = Listener(progress, warning=lambda text: print_plainly(console, text))
         outcomes = list(run_days(settings, window, instance, listener))
@@ -51,14 +51,15 @@ def demo(
     if not all(outcome.succeeded for outcome in outcomes):
         summary.print_checks(console, outcomes)
         raise typer.Exit(1)
-    summary.print_loaded(console, settings.warehouse, window, requests, seconds)
-    summary.print_countries(console, settings.warehouse, window)
-    summary.print_spillover(console, settings.warehouse, window)
+    warehouse = open_warehouse(settings.warehouse)
+    summary.print_loaded(console, warehouse, window, requests, seconds)
+    summary.print_countries(console, warehouse, window)
+    summary.print_spillover(console, warehouse, window)
     summary.print_checks(console, outcomes)
-    compared, different = differing_rows(settings.warehouse, window)
+    compared, different = summary.differing_rows(warehouse, window)
     summary.print_agreement(console, compared, different)
     console.print(f"\nThe warehouse is the DuckDB file [bold]{settings.warehouse}[/].")
-    console.print(f"The report to look at in a browser is [bold]{DEMO_FOLDER / REPORT_FILE}[/].")
+    console.print(f"The report to look at in a browser is [bold]{SANDBOX_FOLDER / REPORT_FILE}[/].")
     console.print("Look at it in the Dagster UI: [bold]make dev[/] (on the sandbox, no key needed)")
-    if different or not all(outcome.clean for outcome in outcomes):
+    if different or not all(outcome.is_clean for outcome in outcomes):
         raise typer.Exit(1)

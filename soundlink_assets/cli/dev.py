@@ -1,17 +1,30 @@
 """`soundlink-assets dev`: the Dagster UI and daemon, with a history that lasts."""
 
 import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import IO, Annotated
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import typer
 
-from soundlink_assets.cli.app import UserError, app
-from soundlink_assets.cli.demo import DEMO_FOLDER
+from soundlink_assets.cli.app import UserError, app, differing, read_settings
+from soundlink_assets.cli.dagster_dev import GRACE_SECONDS
+from soundlink_assets.cli.sandbox import SANDBOX_FOLDER
+
+LOOPBACK = "127.0.0.1"
+LOCK = "dev.lock"
+POLL_SECONDS = 0.5
 
 
 @app.command()
@@ -27,44 +40,46 @@ def dev(
     Dagster's history lasts in `DAGSTER_HOME` (default `data/dagster_home`, with `--sandbox`
     `data/sandbox/dagster_home`). One at a time may work there.
     """
-    from soundlink_assets.cli.home import default_home, prepare_home
-    from soundlink_assets.cli.servers import LOOPBACK, serve_until_stopped, sole_servers
+    from soundlink_assets.cli.home import default_home, open_history, prepare_home
+    from soundlink_assets.cli.runs import mark_killed_runs
 
     if _is_taken(port):
-        raise UserError(f"Port {port} of {LOOPBACK} is taken; choose another with --port.")
+        raise UserError(f"Port {port} of {LOOPBACK} is taken.", "Choose another with --port.")
     environment = dict(os.environ)
-    home = DEMO_FOLDER / "dagster_home" if sandbox else default_home()
+    home = SANDBOX_FOLDER / "dagster_home" if sandbox else default_home()
     # Away from a `.env` file with a real key and warehouse, which Dagster would prefer.
-    folder = (DEMO_FOLDER if sandbox else Path()).absolute()
+    folder = (SANDBOX_FOLDER if sandbox else Path()).absolute()
     if not sandbox:
         _check_settings()
     home = prepare_home(home)
     environment["DAGSTER_HOME"] = str(home)
     with ExitStack() as stack:
-        lock = stack.enter_context(sole_servers(home))
+        lock = stack.enter_context(sole_dev(home))
+        with open_history(home) as instance:
+            mark_killed_runs(instance)
         if sandbox:
             environment |= stack.enter_context(_sandbox_environment())
         typer.echo("Starting the Dagster UI and daemon ...")
-
-        def say_where() -> None:
-            typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (stop with Ctrl-C)")
-
-        raise typer.Exit(serve_until_stopped(port, environment, folder, say_where, lock))
+        arguments = ["dev", "-h", LOOPBACK, "-p", str(port), "-w", str(home / "workspace.yaml")]
+        requests = StopRequests()
+        signal.signal(signal.SIGINT, requests.note)
+        with running_dagster(arguments, environment, folder, lock, requests) as process:
+            raise typer.Exit(_wait_for_end(process, requests, port))
 
 
 def _check_settings() -> None:
-    """SettingsError if a setting is wrong; a missing key is only remarked on, the UI works.
+    """SettingsError if a setting is wrong; a missing key is only a warning, the UI works.
 
     UserError if `.env` and the environment disagree, because Dagster would take the other one.
     """
-    from soundlink_assets.cli.environment import differing, read_settings
     from soundlink_assets.settings import SettingsError
 
     settings = read_settings()
     if names := differing(Path(".env"), os.environ):
         raise UserError(
             f"{', '.join(names)}: .env and the environment differ, and Dagster takes what is in "
-            ".env. Unset it in one of them."
+            ".env.",
+            "Unset it in one of them.",
         )
     try:
         settings.require_api_key()
@@ -74,17 +89,15 @@ def _check_settings() -> None:
 
 @contextmanager
 def _sandbox_environment() -> Iterator[dict[str, str]]:
-    from soundlink_assets.cli.sandboxed import environment_of, lasting_world, sandbox_settings
+    from soundlink_assets.cli.sandbox import environment_of, lasting_world, sandbox_settings
     from soundlink_assets.sandbox import serving
 
-    with serving(lasting_world(DEMO_FOLDER, datetime.now(UTC).date())) as api:
-        folder = DEMO_FOLDER.absolute()
+    with serving(lasting_world(SANDBOX_FOLDER, datetime.now(UTC).date())) as api:
+        folder = SANDBOX_FOLDER.absolute()
         yield environment_of(sandbox_settings(api.base_url, api.api_key, folder))
 
 
 def _is_taken(port: int) -> bool:
-    from soundlink_assets.cli.servers import LOOPBACK
-
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -92,3 +105,132 @@ def _is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+@contextmanager
+def sole_dev(home: Path) -> Iterator[IO[str]]:
+    """Keep others from starting Dagster on `home`; gives the file to start it with.
+
+    Two daemons on one history would each run every schedule. The kernel frees the lock when the
+    last process that has the file is gone. UserError if somebody has it.
+    """
+    import portalocker
+
+    with (home / LOCK).open("a+", encoding="utf-8") as lock:
+        try:
+            portalocker.lock(lock, portalocker.LOCK_EX | portalocker.LOCK_NB)
+        except portalocker.AlreadyLocked:
+            raise UserError(*_who_holds(home, lock)) from None
+        _note(lock, os.getpid())
+        yield lock
+
+
+def _note(lock: IO[str], *numbers: int) -> None:
+    os.ftruncate(lock.fileno(), 0)
+    os.write(lock.fileno(), " ".join(map(str, numbers)).encode())
+
+
+def _who_holds(home: Path, lock: IO[str]) -> tuple[str, str]:
+    """What to tell whoever comes second; the note has one number while the first is starting."""
+    lock.seek(0)
+    process, _, group = lock.read().partition(" ")
+    who = f" (process {process})" if process else ""
+    how = f" or `kill {process}`" if process else ""
+    left = f" If it has died, `kill -KILL -{group}` ends what it has left." if group else ""
+    return (
+        f"Another `soundlink-assets dev`{who} works in {home}.",
+        f"Use that one, or end it with Ctrl-C{how} first.{left}",
+    )
+
+
+class StopRequests:
+    """How often this process was asked to stop.
+
+    The handler only counts: an exception from it would come in the middle of anything, such as
+    the release of a lock in a library.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def note(self, _signal: int, _frame: FrameType | None) -> None:
+        """The handler of the signal."""
+        self.received += 1
+
+
+@contextmanager
+def running_dagster(
+    arguments: list[str],
+    environment: dict[str, str],
+    folder: Path,
+    lock: IO[str],
+    requests: StopRequests,
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """`dagster ARGUMENTS` in `folder`, leading a process group; at the end the whole group ends.
+
+    It has a pipe whose other end is in this process only, and ends the group when that is gone; see
+    `dagster_dev`. Its standard input is the file `lock`, because all that it starts inherits that:
+    nobody else may start while any of it lives. Ctrl-C in a terminal does not reach the group. A
+    `.env` file in the folder comes before `environment`, because Dagster reads it.
+    """
+    theirs, ours = os.pipe()
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "soundlink_assets.cli.dagster_dev", str(theirs), *arguments],
+        env=environment,
+        cwd=folder,
+        stdin=lock,
+        pass_fds=[theirs],
+        process_group=0,
+    )
+    os.close(theirs)
+    try:
+        _note(lock, os.getpid(), process.pid)
+        yield process
+    finally:
+        os.close(ours)
+        _wait_until_ended(process, requests)
+
+
+def _wait_until_ended(process: "subprocess.Popen[bytes]", requests: StopRequests) -> None:
+    """Wait for the whole group; kill it after the grace time or at one more request to stop."""
+    before, deadline = requests.received, time.monotonic() + GRACE_SECONDS
+    is_asked = False
+    while process.poll() is None or _signal(process.pid, 0):
+        if process.returncode is not None and not is_asked:
+            is_asked = _signal(process.pid, signal.SIGTERM)  # perhaps it was killed, and could not
+        if time.monotonic() >= deadline or requests.received > before:
+            _signal(process.pid, signal.SIGKILL)
+        time.sleep(POLL_SECONDS / 5)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Send a signal to the group; False if nobody is there."""
+    with suppress(ProcessLookupError, PermissionError):  # the second by macOS, of unreaped ones
+        os.killpg(group, number)
+        return True
+    return False
+
+
+def _wait_for_end(process: "subprocess.Popen[bytes]", requests: StopRequests, port: int) -> int:
+    """Wait until Dagster ends by itself or this process is asked to stop.
+
+    Returns 0 after a request to stop, else the exit code of Dagster, never 0.
+    """
+    is_ready = False
+    while not requests.received:
+        code = process.poll()
+        if code is not None:
+            return max(code, 1)
+        if not is_ready and _answers(port):
+            is_ready = True
+            typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}   (stop with Ctrl-C)")
+        time.sleep(POLL_SECONDS)
+    return 0
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://{LOOPBACK}:{port}/server_info", timeout=2) as response:
+            return bool(response.status == HTTPStatus.OK)
+    except (URLError, OSError):
+        return False

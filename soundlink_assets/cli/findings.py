@@ -1,17 +1,22 @@
-"""What the doctor finds: one line each, with a verdict and, where something is amiss, what to do.
+"""What the doctor finds: one line each, with a verdict and, where something is wrong, what to do.
 
-Probes yield findings; `probed` runs one so that nothing it meets can end the others.
+Probes yield findings; `probed` runs one so that no error of it can end the others.
 """
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from soundlink_assets.cli.failures import explain
+from soundlink_assets.cli.failures import explain, first_line
+from soundlink_assets.schema.window import Window, consecutive
 
 MEGABYTE = 1_000_000
+SHOWN_RANGES = 5
+
+EVER = 100_000
+"""More days than the provider has existed."""
 
 
 class Verdict(StrEnum):
@@ -26,12 +31,13 @@ class Verdict(StrEnum):
 class Finding:
     """One line of the doctor's screen.
 
-    `facts` are the same figures for machines, in units that their names say.
+    `what` is the sentence, `advice` what to do; `facts` are the same figures for machines, in units
+    that their names say.
     """
 
     about: str
     verdict: Verdict
-    said: str
+    what: str
     advice: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -40,19 +46,19 @@ class Finding:
         return asdict(self)
 
 
-def ok(about: str, said: str, **facts: Any) -> Finding:
+def ok(about: str, what: str, **facts: Any) -> Finding:
     """Something is as it should be."""
-    return Finding(about, Verdict.OK, said, facts=facts)
+    return Finding(about, Verdict.OK, what, facts=facts)
 
 
-def warning(about: str, said: str, advice: str, **facts: Any) -> Finding:
+def warning(about: str, what: str, advice: str, **facts: Any) -> Finding:
     """Something works, but not as somebody may expect."""
-    return Finding(about, Verdict.WARNING, said, advice, facts)
+    return Finding(about, Verdict.WARNING, what, advice, facts)
 
 
-def broken(about: str, said: str, advice: str, **facts: Any) -> Finding:
+def broken(about: str, what: str, advice: str, **facts: Any) -> Finding:
     """Something does not work."""
-    return Finding(about, Verdict.BROKEN, said, advice, facts)
+    return Finding(about, Verdict.BROKEN, what, advice, facts)
 
 
 def probed(about: str, probe: Callable[[], Iterable[Finding]]) -> list[Finding]:
@@ -61,27 +67,31 @@ def probed(about: str, probe: Callable[[], Iterable[Finding]]) -> list[Finding]:
     try:
         found.extend(probe())
     except Exception as error:  # noqa: BLE001 - a broken probe must not hide what the others find
-        found.append(_of(about, error))
+        found.append(error_finding(about, error))
     return found
 
 
-def _of(about: str, error: Exception) -> Finding:
-    said = explain(error)
-    if said is None:
-        first = (str(error).strip().splitlines() or [""])[0]
-        return broken(
-            about,
-            f"cannot be examined ({type(error).__name__}: {first})",
-            "Run the command that uses it with --verbose for the stack trace.",
-        )
-    first, advice = _said_and_advised(said)
-    return broken(about, first, advice)
+def error_finding(about: str, error: Exception) -> Finding:
+    """The finding that something could not be examined, or is what the error says."""
+    explanation = explain(error)
+    if explanation is not None:
+        return broken(about, explanation.what, explanation.advice)
+    return broken(
+        about,
+        f"cannot be examined ({type(error).__name__}: {first_line(error)})",
+        "Run the command that uses it with --verbose for the stack trace.",
+    )
 
 
-def _said_and_advised(text: str) -> tuple[str, str]:
-    """What is wrong and what to do: on two lines, or in the first sentence and those after it."""
-    first, line_break, advice = text.partition("\n")
-    if line_break:
-        return first, advice
-    said, *rest = re.split(r"\.\s+(?=[A-Z])", text, maxsplit=1)
-    return (said, rest[0]) if rest else (text, "")
+def ranges(days: Iterable[date]) -> str:
+    """The days as ranges, the newest ones if there are many."""
+    shown = [str(window) for window in consecutive(days, EVER)]
+    more = f" and {len(shown) - SHOWN_RANGES} more" if len(shown) > SHOWN_RANGES else ""
+    return ", ".join(shown[-SHOWN_RANGES:]) + more
+
+
+def backfills(days: Iterable[date]) -> str:
+    """The commands that fetch these days, those of the newest ones if there are many."""
+    windows: Sequence[Window] = list(consecutive(days))[-SHOWN_RANGES:]
+    commands = [f"`soundlink-assets backfill {window.first} {window.last}`" for window in windows]
+    return " and ".join(commands)

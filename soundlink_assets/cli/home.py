@@ -1,7 +1,9 @@
-"""A `DAGSTER_HOME` that lasts: where Dagster keeps runs, events and schedules."""
+"""A `DAGSTER_HOME` that lasts: where Dagster keeps runs, events and schedules.
+
+What is in it is read and written by Dagster's own API; here it is only created, opened and locked.
+"""
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 DEFAULT_HOME = "data/dagster_home"
+
+CODE_LOCATION = "soundlink_assets"
+"""What Dagster calls our definitions, in `workspace.yaml`, `pyproject.toml` and every run."""
 
 DAGSTER_YAML = """\
 # Settings of the Dagster instance; see https://docs.dagster.io/deployment/oss/dagster-yaml
@@ -45,60 +50,88 @@ concurrency:
     max_concurrent_runs: 4
 """
 
-WORKSPACE_YAML = """\
+WORKSPACE_YAML = f"""\
 # What Dagster loads: the definitions of soundlink_assets.
 load_from:
   - python_module:
       module_name: soundlink_assets.definitions
-      location_name: soundlink_assets
+      location_name: {CODE_LOCATION}
 """
 
-MOST_SAID = 400
-"""Characters of an error about `dagster.yaml`, which may cite the whole of the file."""
+LOCK = "soundlink.lock"
+"""Held while the folder is created or opened, and while the files of running commands change."""
+
+MAX_ERROR_CHARACTERS = 400
+"""Of an error about `dagster.yaml`, which may cite the whole of the file."""
 
 
 def prepare_home(home: Path) -> Path:
     """Make the folder usable as `DAGSTER_HOME` and return its absolute path.
 
-    Files that are there are left as they are. The storage is initialised here, once, because
-    several processes that start on an empty folder at the same time fail.
+    Files that exist are left as they are.
     """
     home = home.absolute()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        _write_once(home / "dagster.yaml", DAGSTER_YAML)
-        _write_once(home / "workspace.yaml", WORKSPACE_YAML)
-        _write_once(home / ".nux" / "nux.yaml", "seen: 1\n")
+        with locked(home):
+            _write_once(home / "dagster.yaml", DAGSTER_YAML)
+            _write_once(home / "workspace.yaml", WORKSPACE_YAML)
+            _write_once(home / ".nux" / "nux.yaml", "seen: 1\n")
     except OSError as error:
         raise UserError(
-            f"Dagster's history cannot be kept in {home} ({error.strerror}). Set DAGSTER_HOME to "
-            "a folder that this user may write."
+            f"Dagster's history cannot be kept in {home} ({error.strerror}).",
+            "Set DAGSTER_HOME to a folder that this user may write.",
         ) from error
-    with open_history(home) as instance:
-        instance.get_runs(limit=1)
-        instance.event_log_storage.get_maximum_record_id()
-    return home
+    with open_history(home):
+        return home
 
 
 @contextmanager
 def open_history(home: Path) -> "Iterator[DagsterInstance]":
     """The Dagster instance of that folder; UserError if it is damaged or wrongly configured."""
-    with _named_when_damaged(home), _instance_of(home) as instance:
-        yield instance
+    with _named_when_damaged(home):
+        with locked(home):
+            instance = _instance_of(home)
+            _initialise(instance)
+        with instance:
+            yield instance
+
+
+def _initialise(instance: "DagsterInstance") -> None:
+    """Touch each storage, which creates its tables in an empty folder.
+
+    Under the lock, because two processes that do so at once leave a history that no later one can
+    open (alembic: "more than one head").
+    """
+    instance.get_runs(limit=1)
+    instance.event_log_storage.get_maximum_record_id()
+    instance.all_instigator_state()
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Nobody else of ours creates or opens the folder meanwhile; the kernel frees a dead lock."""
+    import portalocker
+
+    with (home / LOCK).open("a", encoding="utf-8") as file:
+        portalocker.lock(file, portalocker.LOCK_EX)
+        yield
 
 
 @contextmanager
 def _named_when_damaged(home: Path) -> Iterator[None]:
-    """What SQLite raises does not say which folder it is about."""
-    from soundlink_assets.cli.failures import cause_of, unusable_history
+    """What the storage raises does not say which folder it is about."""
+    from soundlink_assets.cli.failures import causes, unusable_history
 
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
-        cause = cause_of(error, sqlite3.Error)
-        if cause is None or isinstance(error, UserError):
-            raise
-        raise UserError(unusable_history(cause, home.absolute())) from error
+        for cause in causes(error):
+            if (history := unusable_history(cause, home.absolute())) is not None:
+                raise UserError(history.what, history.advice) from error
+        raise
 
 
 def _instance_of(home: Path) -> "DagsterInstance":
@@ -110,18 +143,18 @@ def _instance_of(home: Path) -> "DagsterInstance":
         return DagsterInstance.from_config(str(home))
     except (DagsterInvalidConfigError, YAMLError, CheckError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{home / 'dagster.yaml'} is not valid: {_wrong_in(error)}\n"
-            "Put it right, or delete it: the next command writes a new one."
+            f"{home / 'dagster.yaml'} is not valid: {_wrong_in(error)}",
+            "Put it right, or delete it: the next command writes a new one.",
         ) from error
 
 
 def _wrong_in(error: Exception) -> str:
-    """What an error about `dagster.yaml` says, without the whole of what would be allowed."""
+    """What is wrong in `dagster.yaml`, without the list of everything that would be allowed."""
     if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
+        return "it is not UTF-8 text."
     found = [problem.message for problem in getattr(error, "errors", ())] or [str(error)]
-    said = (text.removeprefix("Failure condition: ").partition("Expected: ")[0] for text in found)
-    return shorten("; ".join(" ".join(text.split()) for text in said), MOST_SAID)
+    parts = (text.removeprefix("Failure condition: ").partition("Expected: ")[0] for text in found)
+    return shorten("; ".join(" ".join(text.split()) for text in parts), MAX_ERROR_CHARACTERS) + "."
 
 
 def default_home() -> Path:

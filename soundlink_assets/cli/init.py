@@ -13,8 +13,10 @@ GITIGNORE = """\
 data/
 history/
 logs/
+running/
 schedules/
 storage/
+*.lock
 .logs_queue/
 .nux/
 .telemetry/
@@ -34,7 +36,7 @@ A workspace of soundlink-assets: run all commands here.
 | `data/` | the warehouse, a DuckDB file, once something was loaded |
 """
 
-HEAD = """\
+ENV_HEAD = """\
 # Settings of soundlink-assets, read by its commands and by `dagster dev` in this folder.
 # A line without the leading # takes effect. Relative paths start in this folder."""
 
@@ -78,7 +80,7 @@ def env_file(home: Path) -> str:
     """
     from soundlink_assets.settings import Settings, variable_of
 
-    parts = [HEAD]
+    parts = [ENV_HEAD]
     for name, field in Settings.model_fields.items():
         line = f"{variable_of(name)}={as_text(field.default)}"
         shown = line if name == "api_key" else f"# {line}"
@@ -103,11 +105,11 @@ def as_text(value: object) -> str:
 
 def _refuse_to_overwrite(home: Path, names: list[str]) -> None:
     if home.exists() and not home.is_dir():
-        raise UserError(f"{home} is a file: give another folder.")
+        raise UserError(f"{home} is a file.", "Give another folder.")
     there = [name for name in names if (home / name).exists()]
     if there:
         raise UserError(
-            f"{home} already has {', '.join(there)}; nothing was changed. Give another folder."
+            f"{home} already has {', '.join(there)}; nothing was changed.", "Give another folder."
         )
 
 

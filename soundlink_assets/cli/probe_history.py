@@ -7,19 +7,29 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soundlink_assets.cli.findings import MEGABYTE, Finding, broken, ok, warning
+from soundlink_assets.cli.findings import (
+    EVER,
+    MEGABYTE,
+    Finding,
+    backfills,
+    broken,
+    ok,
+    ranges,
+    warning,
+)
 from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema.window import Window, final_at
 from soundlink_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
+    from dagster import DagsterInstance, RunRecord
 
-    from soundlink_assets.assets.revision_window import History
+    from soundlink_assets.assets.refresh_policy import History
 
-EVER = 100_000
-"""More days than the provider has existed."""
+SHOWN_RUNS = 3
 
-SHOWN_RANGES = 5
+SILENT_RUN = timedelta(hours=2)
+"""After so long without an event an open run counts as dead, for the sensor too."""
 
 SILENCE = timedelta(minutes=5)
 """A daemon gives a sign of life every half minute; Dagster calls it well for half an hour."""
@@ -29,12 +39,12 @@ MUCH_HISTORY_BYTES = 2_000 * MEGABYTE
 
 
 def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Whether Dagster's history is there and can be written."""
+    """Whether Dagster's history exists and can be written."""
     from soundlink_assets.cli.home import home_left_behind
 
-    said = f"{home.absolute()}"
+    what = f"{home.absolute()}"
     if not environment.get("DAGSTER_HOME"):
-        said += ", because DAGSTER_HOME is not set"
+        what += ", because DAGSTER_HOME is not set"
     elif not home.is_absolute():
         advice = "Dagster's own commands need an absolute path: set it so."
         yield warning("DAGSTER_HOME", f"{home} is relative", advice)
@@ -43,20 +53,20 @@ def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
     if left is not None:
         yield broken(
             "DAGSTER_HOME",
-            f"{said} is not there, and {left} holds a history: was this folder moved?",
+            f"{what} does not exist, and {left} holds a history: was this folder moved?",
             f"Set DAGSTER_HOME to {left}, in .env or wherever it is set.",
         )
         return
     if not (home / "dagster.yaml").exists():
         yield warning(
             "DAGSTER_HOME",
-            f"{said}: nothing is there yet",
+            f"{what}: nothing is in it yet",
             "`soundlink-assets dev` or `backfill` fills it.",
         )
         return
     if not os.access(home, os.W_OK):
         yield broken(
-            "DAGSTER_HOME", f"{said} cannot be written", "Change its rights, or set another."
+            "DAGSTER_HOME", f"{what} cannot be written", "Change its rights, or set another."
         )
         return
     size = sum(
@@ -64,12 +74,12 @@ def probe_home(home: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
         for part in ("history", "schedules", "storage")
         for path in (home / part).rglob("*")
     )
-    said += f", {size / MEGABYTE:,.0f} MB"
+    what += f", {size / MEGABYTE:,.0f} MB"
     if size > MUCH_HISTORY_BYTES:
         advice = "`soundlink-assets prune` deletes old runs that later ones have replaced."
-        yield warning("DAGSTER_HOME", said, advice, bytes=size)
+        yield warning("DAGSTER_HOME", what, advice, bytes=size)
         return
-    yield ok("DAGSTER_HOME", said, bytes=size)
+    yield ok("DAGSTER_HOME", what, bytes=size)
 
 
 def _bytes(path: Path) -> int:
@@ -83,7 +93,7 @@ def _bytes(path: Path) -> int:
 def probe_history(
     settings: Settings, home: Path, now: datetime, *, warehouse_opens: bool
 ) -> Iterator[Finding]:
-    """The days by their state, failed runs, the daemon, and what is switched on."""
+    """The days by their state, failed and dead runs, the daemon, and what is switched off."""
     from soundlink_assets.cli.home import open_history
 
     start = settings.start_date
@@ -105,49 +115,44 @@ def probe_history(
         elif not history.first_days:
             advice = "`soundlink-assets backfill`, or `dev`, which goes on by itself."
             yield warning("days", "none was fetched yet", advice)
+        yield from _dead_runs(instance, now)
         yield from _daemon(instance, now)
 
 
 def _history(settings: Settings, instance: "DagsterInstance", now: datetime) -> "History":
-    from soundlink_assets.assets.automation import rhythm_of
-    from soundlink_assets.assets.catalogue import asset_key
-    from soundlink_assets.assets.records import history_of
+    from soundlink_assets.assets.run_history import history_of
+    from soundlink_assets.cli.probe_provider import policy_of
 
-    rhythm = replace(rhythm_of(settings), catch_up_days=EVER)
-    keys = {export.name: asset_key(export.table) for export in EXPORTS}
-    return history_of(instance, keys, now, rhythm)
+    policy = replace(policy_of(settings), catch_up_days=EVER)
+    return history_of(instance, EXPORTS, now, policy)
 
 
 def _lost(history: "History", warehouse: str) -> Iterator[Finding]:
     """The days that were fetched and are not in the warehouse: perhaps it is another one."""
     from soundlink_assets.cli.probe_warehouse import first_asked_day, stored_days
-    from soundlink_assets.warehouse.connection import warehouse_file
 
     fetched = set.intersection(*(set(days) for days in history.fetches.values()))
-    stored: set[date] = set()
-    first: date | None = date.min
-    if warehouse_file(warehouse).exists():
-        stored, first = stored_days(warehouse), first_asked_day(warehouse)
+    stored, first = stored_days(warehouse), first_asked_day(warehouse)
+    if not stored:
+        first = date.min
     lost = sorted(day for day in fetched - stored if first is not None and day >= first)
     if lost:
         yield broken(
             "days",
-            f"{_windows(lost)}: fetched, says Dagster's history, but not in the warehouse",
+            f"{ranges(lost)}: fetched by Dagster's history, but not in the warehouse",
             "Set SOUNDLINK_WAREHOUSE to the file that has them, or backfill them.",
             lost=[str(day) for day in lost],
         )
 
 
 def _states(history: "History", start: date, now: datetime) -> Finding:
-    """How many days are settled, open and missing, from the first fetched day to yesterday.
+    """How many days are final, open and missing, from the first fetched day to yesterday.
 
-    Days before `start` are not looked after any more, whatever was fetched of them.
+    Days before `start` are not looked after any more, whether or not they were fetched.
     """
-    from soundlink_assets.schema.window import Window, final_at
-
     first, yesterday = min(history.first_days.values()), now.date() - timedelta(days=1)
     first = max(first, start)
-    settled: list[date] = []
+    final: list[date] = []
     still_open: list[date] = []
     late: list[date] = []
     missing: list[date] = []
@@ -155,28 +160,28 @@ def _states(history: "History", start: date, now: datetime) -> Finding:
         fetches = [days.get(day) for days in history.fetches.values()]
         if any(fetch is None for fetch in fetches):
             missing.append(day)
-        elif all(fetch is not None and fetch.is_settled for fetch in fetches):
-            settled.append(day)
+        elif all(fetch is not None and fetch.is_final for fetch in fetches):
+            final.append(day)
         else:
             (late if now >= final_at(day) + timedelta(days=3) else still_open).append(day)
-    said = f"{len(settled):,} settled, {len(still_open)} open, {len(missing)} missing"
+    what = f"{len(final):,} final, {len(still_open)} open, {len(missing)} missing"
     facts = {
-        "settled": len(settled),
+        "final": len(final),
         "open": [str(day) for day in still_open],
         "late": [str(day) for day in late],
         "missing": [str(day) for day in missing],
     }
     if not missing and not late:
-        return ok("days", said, **facts)
+        return ok("days", what, **facts)
     if late:
-        said += f"; not settled although their revision window has closed: {_windows(late)}"
+        what += f"; not final although their revision window has closed: {ranges(late)}"
     if missing:
-        said += f"; missing: {_windows(missing)}"
+        what += f"; missing: {ranges(missing)}"
     advice = (
         "While the daemon runs, the sensor repairs days up to SOUNDLINK_CATCH_UP_DAYS back; "
         "backfill older ones."
     )
-    return warning("days", said, advice, **facts)
+    return warning("days", what, advice, **facts)
 
 
 def _failing(
@@ -187,8 +192,8 @@ def _failing(
         {
             day
             for failure in history.failures
-            for day in failure.scope.window.dates()
-            for export in failure.scope.exports
+            for day in failure.selection.window.dates()
+            for export in failure.selection.exports
             if settings.start_date <= day < now.date()
             and (
                 (fetch := history.fetches[export].get(day)) is None
@@ -197,18 +202,66 @@ def _failing(
         }
     )
     if failing:
-        again = "the days are tried again by themselves." if retried else _backfills(failing)
+        again = (
+            "the days are tried again by themselves."
+            if retried
+            else f"then run {backfills(failing)}."
+        )
         yield broken(
             "days",
-            f"failing: {_windows(failing)}, runs of the last {settings.refresh_hours:g} hours",
+            f"failing: {ranges(failing)}, runs of the last {settings.refresh_hours:g} hours",
             f"The run's page in the UI says why; {again}",
             failing=[str(day) for day in failing],
         )
 
 
-def _backfills(days: list[date]) -> str:
-    commands = [f"`soundlink-assets backfill {first} {last}`" for first, last in _ranges(days)]
-    return f"then run {' and '.join(commands[-SHOWN_RANGES:])}."
+def _dead_runs(instance: "DagsterInstance", now: datetime) -> Iterator[Finding]:
+    """Open runs that nobody executes: of commands that were killed, and long silent ones."""
+    import dagster as dg
+
+    from soundlink_assets.cli.runs import killed_runs
+
+    executing = [
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    records = instance.get_run_records(dg.RunsFilter(statuses=executing))
+    of_killed = set(killed_runs(Path(instance.root_directory)))
+    killed = [each.dagster_run.run_id for each in records if each.dagster_run.run_id in of_killed]
+    silent = [
+        each.dagster_run.run_id
+        for each in records
+        if each.dagster_run.run_id not in of_killed
+        and _silent_since(instance, each) < now - SILENT_RUN
+    ]
+    if killed:
+        yield broken(
+            "runs",
+            f"open, but the command that executed them was killed: {_named(killed)}",
+            "The next `soundlink-assets backfill` or `dev` marks them as failed; then their days "
+            "are fetched again.",
+            killed=killed,
+        )
+    if silent:
+        yield broken(
+            "runs",
+            f"open, but silent for more than {SILENT_RUN.seconds // 3600} hours: {_named(silent)}",
+            "If nothing executes them any more, end them in the UI: Runs, Terminate, with 'Force "
+            "termination immediately'. Their days are fetched again all the same.",
+            silent=silent,
+        )
+
+
+def _silent_since(instance: "DagsterInstance", record: "RunRecord") -> datetime:
+    newest = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False)
+    times = [datetime.fromtimestamp(event.timestamp, UTC) for event in newest.records]
+    return max([record.update_timestamp.replace(tzinfo=UTC), *times])
+
+
+def _named(run_ids: list[str]) -> str:
+    more = f" and {len(run_ids) - SHOWN_RUNS} more" if len(run_ids) > SHOWN_RUNS else ""
+    return ", ".join(run_ids[:SHOWN_RUNS]) + more
 
 
 def _is_alive(instance: "DagsterInstance") -> bool:
@@ -231,8 +284,8 @@ def _daemon(instance: "DagsterInstance", now: datetime) -> Iterator[Finding]:
     seconds = round((now - last).total_seconds())
     facts = {"last_heartbeat": last.isoformat(), "unhealthy": ill}
     if len(ill) == len(statuses):
-        said = f"does not run; its last sign of life was at {last:%Y-%m-%d %H:%M} UTC"
-        yield broken("daemon", said, "Start it with `soundlink-assets dev`.", **facts)
+        what = f"does not run; its last heartbeat was at {last:%Y-%m-%d %H:%M} UTC"
+        yield broken("daemon", what, "Start it with `soundlink-assets dev`.", **facts)
         return
     if ill:
         errors = [
@@ -241,20 +294,20 @@ def _daemon(instance: "DagsterInstance", now: datetime) -> Iterator[Finding]:
             if (beat := statuses[name].last_heartbeat) and beat.errors
             for error in beat.errors
         ]
-        said = f"runs, but {', '.join(ill)} is not well: {'; '.join(errors) or 'no heartbeat'}"
-        yield broken("daemon", said, "Its log says more; start it again.", **facts)
+        what = f"runs, but {', '.join(ill)} has failed: {'; '.join(errors) or 'no heartbeat'}"
+        yield broken("daemon", what, "Its log says more; start it again.", **facts)
         return
     if now - last > SILENCE:
-        said = f"has been silent for {round(seconds / 60)} min; was it stopped?"
+        what = f"has been silent for {round(seconds / 60)} min; was it stopped?"
         advice = "`soundlink-assets dev` runs it; without it only backfills fetch anything."
-        yield warning("daemon", said, advice, **facts)
+        yield warning("daemon", what, advice, **facts)
         return
     yield ok("daemon", f"is alive, last heartbeat {seconds} s ago", **facts)
     yield from _switched_off(instance)
 
 
 def _switched_off(instance: "DagsterInstance") -> Iterator[Finding]:
-    from dagster._core.scheduler.instigation import InstigatorStatus
+    from soundlink_assets.dagster_internals import InstigatorStatus
 
     off = sorted(
         state.instigator_name
@@ -268,21 +321,3 @@ def _switched_off(instance: "DagsterInstance") -> Iterator[Finding]:
             "Switch them on in the UI under Automation, if that was not meant.",
             switched_off=off,
         )
-
-
-def _windows(days: list[date]) -> str:
-    """The days as ranges, the newest ones if there are many."""
-    shown = [str(first) if first == last else f"{first}..{last}" for first, last in _ranges(days)]
-    more = f" and {len(shown) - SHOWN_RANGES} more" if len(shown) > SHOWN_RANGES else ""
-    return ", ".join(shown[-SHOWN_RANGES:]) + more
-
-
-def _ranges(days: list[date]) -> list[tuple[date, date]]:
-    """First and last of each row of consecutive days."""
-    ranges: list[tuple[date, date]] = []
-    for day in days:
-        if ranges and day - ranges[-1][1] == timedelta(days=1):
-            ranges[-1] = (ranges[-1][0], day)
-        else:
-            ranges.append((day, day))
-    return ranges

@@ -1,27 +1,43 @@
-"""The doctor on the provider: is the key accepted, in which header, and what does it open.
+"""The doctor on the provider: is the key accepted, what does it open, and what automation costs.
 
-At most four requests, each tried once; nothing waits for a used-up request budget.
+At most four requests, each tried once; nothing waits for a used-up request budget. The cost is
+found by playing the rules of sensor and schedule through for a few days, so that the figure stays
+right when they change.
 """
 
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from math import ceil
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
+<<<<<<< HEAD
 from soundlink_assets.schema import CAMPAIGN
 from soundlink_assets.schema.window import Window
+=======
+from soundlink_assets.schema import CAMPAIGN, EXPORTS
+from soundlink_assets.schema.window import Window, final_at, final_at_latest
+>>>>>>> ad050a9 (WIP 2)
 from soundlink_assets.settings import AuthStyle, Settings
 
 if TYPE_CHECKING:
+    from soundlink_assets.assets.refresh_policy import Fetch, History, RefreshPolicy, Selection
     from soundlink_assets.provider import SoundlinkClient, SoundlinkError
 
-PATIENCE_SECONDS = 10.0
-"""How long the doctor waits for one answer, or before it asks once more."""
+LONGEST_WAIT_SECONDS = 10.0
+"""How long the doctor waits for one response, or before it asks once more."""
+
+MOMENT_SECONDS = 2.0
+"""A wait so short is none: while a run uses the minute's limit up, a place is free every second."""
 
 NO_CAMPAIGN = "no-such-campaign"
-"""An id to ask for where there is no campaign: with the right scope, the answer is that."""
+"""An id to ask for where there is no campaign: with the right scope, the response says so."""
+
+DAY = timedelta(days=1)
 
 
 def probe_provider(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -34,9 +50,10 @@ def probe_provider(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield accepted
         if accepted.verdict == "broken":
             return
+        yield from _clock(client)
         campaigns = list(_campaigns(client, settings))
         yield from campaigns
-        yesterday = now.date() - timedelta(days=1)
+        yesterday = now.date() - DAY
         some_id = next((f.facts["some_id"] for f in campaigns if f.facts.get("some_id")), None)
         yield _metrics(client, some_id or NO_CAMPAIGN, Window(yesterday, yesterday))
 
@@ -49,8 +66,12 @@ def campaign_count(findings: list[Finding]) -> int | None:
 
 def client_of(settings: Settings, style: AuthStyle) -> "SoundlinkClient":
     """A client that tries once and waits for nothing long."""
-    from soundlink_assets.provider import SoundlinkClient, budget_file, provider_limits
-    from soundlink_assets.cli.probe_budget import ImpatientBudget
+    from soundlink_assets.provider import (
+        RequestBudget,
+        SoundlinkClient,
+        budget_file,
+        provider_limits,
+    )
 
     key = settings.require_api_key()
     limits = provider_limits(settings.requests_per_minute, settings.requests_per_hour)
@@ -59,16 +80,16 @@ def client_of(settings: Settings, style: AuthStyle) -> "SoundlinkClient":
         key,
         base_url=settings.base_url,
         auth_style=style,
-        budget=ImpatientBudget(file, limits),
+        budget=RequestBudget(file, limits, longest_wait_seconds=MOMENT_SECONDS),
         quarantine_dir=settings.quarantine_dir,
-        timeout_seconds=min(settings.timeout_seconds, PATIENCE_SECONDS),
+        timeout_seconds=min(settings.timeout_seconds, LONGEST_WAIT_SECONDS),
         max_attempts=1,
         wait=_wait_a_little,
     )
 
 
 def _wait_a_little(seconds: float, _stop: threading.Event) -> None:
-    time.sleep(min(max(seconds, 0), PATIENCE_SECONDS))
+    time.sleep(min(max(seconds, 0), LONGEST_WAIT_SECONDS))
 
 
 def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:
@@ -80,9 +101,7 @@ def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:
     except AuthenticationError as error:
         return _other_style(settings, error)
     except SoundlinkError as error:
-        return broken(
-            "provider", f"{settings.base_url}: {error.message}{_facts(error)}", error.hint
-        )
+        return broken("provider", f"{settings.base_url}: {_what(error)}", error.hint)
     milliseconds = round((time.monotonic() - started) * 1000)
     return ok(
         "provider",
@@ -96,9 +115,12 @@ def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:
 def _other_style(settings: Settings, refused: "SoundlinkError") -> Finding:
     """Whether the key is good and only the header is not; asked only here, never in a run."""
     from soundlink_assets.provider import SoundlinkError
+<<<<<<< HEAD
     from soundlink_assets.provider.responses import other_style
+=======
+>>>>>>> ad050a9 (WIP 2)
 
-    other = other_style(settings.auth_style)
+    (other,) = set(AuthStyle) - {settings.auth_style}
     if refused.code in {"invalid_api_key", "invalid_token"}:
         with client_of(settings, other) as client:
             try:
@@ -111,57 +133,80 @@ def _other_style(settings: Settings, refused: "SoundlinkError") -> Finding:
                     f"the key is good, but not in the header style {settings.auth_style.value}",
                     f"Set SOUNDLINK_AUTH_STYLE={other.value}.",
                 )
-    return broken("provider", f"{refused.message}{_facts(refused)}", refused.hint)
+    return broken("provider", _what(refused), refused.hint)
+
+
+def _clock(client: "SoundlinkClient") -> Iterator[Finding]:
+    """Whether this machine's clock is right by the provider's; nothing if it is."""
+    from soundlink_assets.assets.resource import CLOCK_TOLERANCE
+
+    offset = client.clock_offset
+    if offset is not None and abs(offset) > CLOCK_TOLERANCE:
+        direction = "behind" if offset > timedelta(0) else "ahead of"
+        yield broken(
+            "clock",
+            f"this machine's clock is {abs(offset)} {direction} the provider's",
+            "Set it (for example by NTP): the schedule and the sensor start by it. Days are taken "
+            "for closed and final by the provider's clock.",
+            clock_offset_seconds=offset.total_seconds(),
+        )
 
 
 def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Finding]:
     from soundlink_assets.provider import ScopeError, SoundlinkError
 
     named = settings.campaign_ids
+    about = CAMPAIGN.list_permission
     try:
         some_id, count = client.first_listed(CAMPAIGN)
     except ScopeError as error:
         if not named:
-            yield broken("campaigns:read", error.message, error.hint)
+            yield broken(about, _what(error), error.hint)
             return
         yield ok(
-            "campaigns:read",
+            about,
             f"is missing, and not needed: SOUNDLINK_CAMPAIGN_IDS names {len(named)} campaigns",
         )
     except SoundlinkError as error:
-        yield broken("campaigns:read", f"{error.message}{_facts(error)}", error.hint)
+        yield broken(about, _what(error), error.hint)
         return
     else:
         if not count and not named:
             yield warning(
-                "campaigns:read",
+                about,
                 "works; the organisation of this key has no campaigns yet",
                 "Start a campaign in Soundlink, or check that the key is of the organisation "
                 "you mean.",
                 campaigns=0,
             )
             return
-        said = f"works; {count} campaigns"
+        what = f"works; {count} campaigns"
         if named:
-            said += f", of which SOUNDLINK_CAMPAIGN_IDS names {len(named)}"
-        yield ok("campaigns:read", said, campaigns=len(named) or count, some_id=some_id)
+            what += f", of which SOUNDLINK_CAMPAIGN_IDS names {len(named)}"
+        yield ok(about, what, campaigns=len(named) or count, some_id=some_id)
         return
     yield ok("campaigns", f"{len(named)} named", campaigns=len(named), some_id=named[0])
 
 
 def _metrics(client: "SoundlinkClient", campaign_id: str, day: Window) -> Finding:
+<<<<<<< HEAD
     from soundlink_assets.provider import UnknownIdError, SoundlinkError
+=======
+    from soundlink_assets.provider import SoundlinkError, UnknownIdError
+>>>>>>> ad050a9 (WIP 2)
 
+    about = CAMPAIGN.export_permission
     try:
         client.overview(campaign_id, day)
     except UnknownIdError as error:
         if campaign_id != NO_CAMPAIGN:
-            return broken("metrics:read", f"works, but {error.message}{_facts(error)}", error.hint)
+            return broken(about, f"works, but {_what(error)}", error.hint)
     except SoundlinkError as error:
-        return broken("metrics:read", f"{error.message}{_facts(error)}", error.hint)
-    return ok("metrics:read", "works")
+        return broken(about, _what(error), error.hint)
+    return ok(about, "works")
 
 
+<<<<<<< HEAD
 def _facts(error: "SoundlinkError") -> str:
     known = [
         error.code or (f"HTTP {error.status}" if error.status else ""),
@@ -170,3 +215,137 @@ def _facts(error: "SoundlinkError") -> str:
     ]
     shown = ", ".join(fact for fact in known if fact)
     return f" ({shown})" if shown else ""
+=======
+def _what(error: "SoundlinkError") -> str:
+    return f"{error.message} ({error.facts})" if error.facts else error.message
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What schedule and sensor request in some days: runs, and the exports fetched in them."""
+
+    days: int
+    runs: int
+    exports: int
+
+    @property
+    def a_day(self) -> float:
+        """Runs in 24 hours, on average."""
+        return self.runs / self.days
+
+    def requests_a_day(self, campaigns: int) -> int:
+        """Requests in 24 hours, on average and without retries."""
+        total = self.runs * pages(campaigns) + self.exports * campaigns
+        return ceil(total / self.days)
+
+
+def probe_cost(settings: Settings, campaigns: int | None, now: datetime) -> Iterator[Finding]:
+    """Requests a day and of one refresh, and whether they fit the budget."""
+    if campaigns is None:
+        yield warning(
+            "cost", "unknown, because the campaigns could not be counted", "See the lines above."
+        )
+        return
+    runs = usual_runs(policy_of(settings), now)
+    requests = runs.requests_a_day(campaigns)
+    refresh = pages(campaigns) + len(EXPORTS) * campaigns
+    allowed = min(settings.requests_per_hour * 24, settings.requests_per_minute * 24 * 60)
+    what = (
+        f"{runs.a_day:.0f} runs and {requests:,} requests a day of {allowed:,} allowed; "
+        f"{refresh:,} for one refresh of {campaigns} campaigns, of "
+        f"{settings.requests_per_hour:,} an hour"
+    )
+    facts = {
+        "runs_a_day": runs.a_day,
+        "requests_a_day": requests,
+        "requests_a_refresh": refresh,
+        "requests_allowed_a_day": allowed,
+    }
+    if requests > allowed:
+        hours = ceil(settings.refresh_hours * requests / allowed)
+        yield broken("cost", what, f"Set SOUNDLINK_REFRESH_HOURS={hours} or more.", **facts)
+    elif requests > allowed / 2:
+        advice = "Little is left for backfills: a longer SOUNDLINK_REFRESH_HOURS costs less."
+        yield warning("cost", what, advice, **facts)
+    else:
+        yield ok("cost", what, **facts)
+
+
+def policy_of(settings: Settings) -> "RefreshPolicy":
+    """When the sensor of these settings fetches."""
+    from soundlink_assets.assets.refresh_policy import RefreshPolicy
+
+    return RefreshPolicy(
+        start_date=settings.start_date,
+        refresh_every=timedelta(hours=settings.refresh_hours),
+        catch_up_days=settings.catch_up_days,
+    )
+
+
+def pages(campaigns: int) -> int:
+    """Requests for the list of so many campaigns."""
+    from soundlink_assets.provider.client import PAGE_SIZE
+
+    return max(ceil(campaigns / PAGE_SIZE), 1)
+
+
+def usual_runs(policy: "RefreshPolicy", now: datetime) -> Runs:
+    """What the schedule and the sensor request once everything is fetched.
+
+    A long refresh interval is watched for a week, in coarser steps.
+    """
+    often = policy.refresh_every <= timedelta(hours=3)
+    days, step = (1, timedelta(minutes=5)) if often else (7, timedelta(minutes=15))
+    moment = datetime.combine(now.astimezone(UTC).date(), clock_time.min, UTC)
+    counted_from = moment + (days + 1) * DAY
+    end = counted_from + days * DAY
+    policy = replace(policy, start_date=min(policy.start_date, moment.date() - 60 * DAY))
+    history = _all_fetched(policy, moment)
+    runs = exports = 0
+    while moment < end:
+        for selection in _selections(policy, history, moment):
+            history = _fetched(history, selection, moment)
+            if moment >= counted_from:
+                runs += 1
+                exports += len(selection.exports)
+        moment += step
+    return Runs(days, runs, exports)
+
+
+def _selections(policy: "RefreshPolicy", history: "History", now: datetime) -> "list[Selection]":
+    """What is requested at that moment, by the schedule if it is its time, or by the sensor."""
+    from soundlink_assets.assets.automation import DAILY_AT
+    from soundlink_assets.assets.refresh_policy import Selection, decide, due_for_schedule
+
+    if now.time() == DAILY_AT:
+        due = due_for_schedule(now, policy, history, now.date() - DAY)
+        return [due] if isinstance(due, Selection) else []
+    return [run.selection for run in decide(now, policy, history).runs]
+
+
+def _all_fetched(policy: "RefreshPolicy", now: datetime) -> "History":
+    from soundlink_assets.assets.refresh_policy import History, look_back
+
+    days = look_back(now, policy)
+    fetched = {day: _fetch_at(now, day) for day in days.dates()} if days else {}
+    return History(fetches={export.name: dict(fetched) for export in EXPORTS})
+
+
+def _fetched(history: "History", selection: "Selection", now: datetime) -> "History":
+    new = {day: _fetch_at(now, day) for day in selection.window.dates()}
+    return replace(
+        history,
+        fetches={
+            name: {**days, **new} if name in selection.exports else days
+            for name, days in history.fetches.items()
+        },
+    )
+
+
+def _fetch_at(now: datetime, day: date) -> "Fetch":
+    """A fetch whose rows were exported some hours before, as the provider's are."""
+    from soundlink_assets.assets.refresh_policy import Fetch
+
+    is_final = now - timedelta(hours=3) >= final_at(day) or now >= final_at_latest(day)
+    return Fetch(now, is_final)
+>>>>>>> ad050a9 (WIP 2)

@@ -1,4 +1,4 @@
-"""`soundlink-assets prune`: delete old runs that were replaced, and old refused bodies."""
+"""`soundlink-assets prune`: delete old runs that were replaced, and old files in quarantine."""
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundlink_assets.cli.app import UserError, app
+from soundlink_assets.cli.app import UserError, app, read_settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -33,6 +33,8 @@ def prune(
 ) -> None:
     """Delete old runs whose days later runs have fetched again, and old bodies in quarantine.
 
+    Files that killed commands left in quarantine half written are deleted too.
+
     The latest fetch and the latest verdict of every day stay in Dagster's history, and the
     warehouse stays as it is. Needs no key and may run beside everything else, for example weekly
     from cron.
@@ -41,14 +43,13 @@ def prune(
     """
     from rich.progress import track
 
-    from soundlink_assets.provider.quarantine import kept_bodies
-    from soundlink_assets.cli.environment import read_settings
     from soundlink_assets.cli.home import default_home, open_history
     from soundlink_assets.definitions import build_definitions
+    from soundlink_assets.provider.quarantine import kept_bodies, remove_abandoned
 
     home = default_home()
     if not (home / "dagster.yaml").exists():
-        raise UserError(f"There is no history of Dagster in {home}. Set DAGSTER_HOME.")
+        raise UserError(f"There is no history of Dagster in {home}.", "Set DAGSTER_HOME.")
     settings = read_settings()
     assets = build_definitions(settings).resolve_asset_graph().materializable_asset_keys
     before = datetime.now(UTC) - timedelta(days=older_than)
@@ -59,6 +60,7 @@ def prune(
                 delete_run(instance, run_id)
     refused = [kept for kept in kept_bodies(settings.quarantine_dir) if kept.refused_at < before]
     if not dry_run:
+        remove_abandoned(settings.quarantine_dir)
         for kept in refused:
             kept.body.unlink(missing_ok=True)
             kept.reason.unlink(missing_ok=True)
@@ -98,7 +100,7 @@ def replaced_runs(
 
 def _is_over(run: "dg.DagsterRun", assets: "AbstractSet[dg.AssetKey]") -> bool:
     """Whether the run materialised nothing but these assets; another's code may share the home."""
-    from soundlink_assets.assets.jobs import JOB_NAME
+    from soundlink_assets.assets.run_history import JOB_NAME
 
     return run.asset_selection <= assets if run.asset_selection else run.job_name == JOB_NAME
 
@@ -123,7 +125,7 @@ def _latest_runs(instance: "dg.DagsterInstance", asset: "dg.AssetKey") -> Iterat
 
 def delete_run(instance: "dg.DagsterInstance", run_id: str) -> None:
     """Delete the run, its events, what it printed, and the file that held its events."""
-    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from soundlink_assets.dagster_internals import SqliteEventLogStorage
 
     instance.delete_run(run_id)
     instance.compute_log_manager.delete_logs(prefix=[run_id])

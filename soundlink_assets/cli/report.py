@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundlink_assets.cli.app import UserError, app
+from soundlink_assets.cli.app import UserError, app, read_settings
 
 if TYPE_CHECKING:
     from soundlink_assets.report.content import CheckResult
@@ -29,41 +29,41 @@ def report(
     """
     from dataclasses import replace
 
-    from soundlink_assets.cli.environment import read_settings
+    from soundlink_assets.assets.report import read_report_content, write_report
     from soundlink_assets.clock import utc_now
-    from soundlink_assets.assets.report import write_report
-    from soundlink_assets.assets.report_content import read_report_content
+    from soundlink_assets.warehouse import open_warehouse
 
     settings = read_settings()
-    content = read_report_content(settings.warehouse, made_at=utc_now(), campaign_id=campaign)
+    warehouse = open_warehouse(settings.warehouse)
+    content = read_report_content(warehouse, made_at=utc_now(), campaign_id=campaign)
     if content.campaign_scorecard.is_empty():
-        raise UserError(_nothing(settings.warehouse, campaign))
+        raise UserError(*_nothing(warehouse.name, campaign))
     write_report(replace(content, checks=_check_results(settings)), out)
     typer.echo(f"Wrote {out}")
 
 
-def _nothing(warehouse: str, campaign: str | None) -> str:
+def _nothing(warehouse: str, campaign: str | None) -> tuple[str, str]:
     if campaign is None:
-        return (
-            f"{warehouse} holds no campaign figures yet. Load some days first, for example with "
-            "soundlink-assets backfill, or try the synthetic ones: make demo"
+        advice = (
+            "Load some days first, for example with soundlink-assets backfill, or try the "
+            "synthetic ones: make demo"
         )
+        return f"{warehouse} holds no campaign figures yet.", advice
     return (
-        f"{warehouse} holds no figures of a campaign {campaign!r}. Ids are in the column "
-        "campaign_id of analytics.campaign_scorecard."
+        f"{warehouse} holds no figures of a campaign {campaign!r}.",
+        "Ids are in the column campaign_id of analytics.campaign_scorecard.",
     )
 
 
 def _check_results(settings: "Settings") -> "tuple[CheckResult, ...]":
-    """What the history of this machine says; nothing if there is none."""
+    """What the history of this machine has; nothing if there is none."""
+    from soundlink_assets.assets.report import last_check_results
     from soundlink_assets.cli.home import default_home, open_history
     from soundlink_assets.definitions import build_definitions
-    from soundlink_assets.assets.check_results import last_check_results
-    from soundlink_assets.assets.report import with_outdated
 
     home = default_home()
     if not (home / "dagster.yaml").exists():
         return ()
     graph = build_definitions(settings).resolve_asset_graph()
     with open_history(home) as instance:
-        return with_outdated(instance, last_check_results(instance, graph.asset_check_keys))
+        return last_check_results(instance, graph.asset_check_keys)

@@ -3,31 +3,32 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from soundlink_assets.cli.app import UserError
-from soundlink_assets.cli.endings import noticing_endings
+from soundlink_assets.cli.app import UserError, noticing_signals
+from soundlink_assets.cli.home import CODE_LOCATION, locked
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.window import Window
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._core.execution.plan.objects import StepFailureData
-    from dagster_shared.error import SerializableErrorInfo
 
     from soundlink_assets.settings import Settings
 
-_CODE_LOCATION = {".dagster/repository": "__repository__@soundlink_assets"}
+REPOSITORY = "__repository__"
+"""What Dagster calls the definitions of a code location."""
+
+REPOSITORY_TAG = ".dagster/repository"
 """By this tag the UI finds a job's runs; the daemon gives it to those that it launches."""
 
-_NEEDLESS = ("Dependencies for step", "Data version mismatch")
-"""What Dagster skips after a failure follows from the failure, which is said anyway; and when
-another run has written the same days, derived ones are computed again if need be."""
+RUNNING = "running"
+"""Folder in `DAGSTER_HOME` with a locked file for each run that a command executes."""
 
-REFUSALS = {400, 401, 403, 404}
-"""Statuses with which the provider ends a run: the key or the request itself is refused."""
+PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +42,8 @@ class CheckVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class StepError:
-    """Why a step of a run failed: in words, and with the stack trace."""
-
-    said: str
-    trace: str
-
-    def __str__(self) -> str:
-        return self.said
-
-
-@dataclass(frozen=True, slots=True)
 class Listener:
-    """Who hears what assets say while they run: of their progress, and what should stay to read."""
+    """Who gets what assets log while they run: their progress, and what should stay to read."""
 
     progress: Callable[[str], None]
     warning: Callable[[str], None]
@@ -61,25 +51,43 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of one run: its days, whether it succeeded, and what to say if not.
+    """What became of one run.
 
-    `rows` are the rows that each export has for these days after the run, by export name.
-    `refused` says that the provider refused the key or the request itself, so that every further
-    run would fail in the same way.
+    `errors` are the exceptions of its steps; `errors_outside_steps` is what Dagster recorded of a
+    failure before or after them. `rows` are the rows that each export has for these days after the
+    run, by export name.
     """
 
     window: Window
     run_id: str
     succeeded: bool
-    errors: tuple[StepError, ...]
+    errors: tuple[BaseException, ...]
+    errors_outside_steps: tuple[str, ...]
     failed_checks: tuple[CheckVerdict, ...]
     rows: Mapping[str, int]
-    refused: bool = False
 
     @property
-    def clean(self) -> bool:
+    def is_clean(self) -> bool:
         """Whether the run succeeded and no check of severity ERROR failed."""
         return self.succeeded and all(check.severity != "ERROR" for check in self.failed_checks)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the provider refused the key or the request, as it would every further one."""
+        from soundlink_assets.cli.failures import causes
+        from soundlink_assets.provider import SoundlinkError
+
+        return any(
+            isinstance(cause, SoundlinkError) and cause.stops_run
+            for error in self.errors
+            for cause in causes(error)
+        )
+
+    @property
+    def explanations(self) -> "Sequence[str]":
+        """What is wrong and what to do, once for errors that differ only in what was asked for."""
+        texts = {_kind_of(error): _explained(error) for error in reversed(self.errors)}
+        return [*texts.values(), *self.errors_outside_steps]
 
 
 def run_days(
@@ -97,68 +105,169 @@ def run_days(
     """
     import dagster as dg
 
+    from soundlink_assets.assets.partitions import range_tags
+    from soundlink_assets.assets.run_history import JOB_NAME
     from soundlink_assets.definitions import build_definitions
-    from soundlink_assets.assets.jobs import JOB_NAME, range_tags
 
-    definitions = build_definitions(settings, loggers={"progress": _progress_logger(listener)})
-    job = definitions.resolve_job_def(JOB_NAME)
+    definitions = build_definitions(settings)
     keys = None if select is None else _selected_keys(definitions, select)
-    with noticing_endings() as has_been_asked_to_end:
+    job = definitions.resolve_job_def(JOB_NAME)
+    with noticing_signals() as has_been_asked_to_end:
         for part in window.split():
             run_id = str(uuid4())
+
+            def on_start(run_id: str = run_id) -> None:
+                give_remote_origin(instance, run_id)
+
+            errors: list[BaseException] = []
+            observed = job.with_logger_defs(
+                {"console": _progress_logger(listener, on_start)}
+            ).with_hooks({_collecting(errors)})
             try:
-                result = job.execute_in_process(
-                    instance=instance,
-                    asset_selection=keys,
-                    raise_on_error=False,
-                    run_config={"loggers": {"progress": {}}},
-                    tags=range_tags(part) | _CODE_LOCATION,
-                    run_id=run_id,
-                )
+                with claimed(Path(instance.root_directory), run_id):
+                    result = observed.execute_in_process(
+                        instance=instance,
+                        asset_selection=keys,
+                        raise_on_error=False,
+                        run_config={"loggers": {"console": {}}},
+                        tags=range_tags(part) | {REPOSITORY_TAG: f"{REPOSITORY}@{CODE_LOCATION}"},
+                        run_id=run_id,
+                    )
             except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-                put_down(instance, run_id)
+                mark_failed(instance, run_id, "The command that executed this run was ended.")
                 raise KeyboardInterrupt from None
             if has_been_asked_to_end() and not result.success:
                 raise KeyboardInterrupt
-            yield _outcome(part, result)
+            yield _outcome(part, result, errors)
             if has_been_asked_to_end():
                 raise KeyboardInterrupt
 
 
-def put_down(instance: "dg.DagsterInstance", run_id: str) -> None:
-    """Mark a run that was interrupted as failed; one that stays open would hold its days."""
+def give_remote_origin(instance: "dg.DagsterInstance", run_id: str) -> None:
+    """Record that a run is of our code location, as the daemon does for those that it launches.
+
+    Without it the UI's timeline does not show the run, and cannot execute it again.
+    """
+    from soundlink_assets.dagster_internals import (
+        RegisteredCodeLocationOrigin,
+        RemoteJobOrigin,
+        RemoteRepositoryOrigin,
+    )
+
     run = instance.get_run_by_id(run_id)
-    if run is not None and not run.is_finished:
-        instance.report_run_failed(run, "The command that executed this run was ended.")
+    if run is not None and run.remote_job_origin is None:
+        origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(CODE_LOCATION), REPOSITORY)
+        instance.run_storage.replace_job_origin(run, RemoteJobOrigin(origin, run.job_name))
+
+
+def mark_failed(instance: "dg.DagsterInstance", run_id: str, reason: str) -> bool:
+    """Mark a run as failed if it is open; an open run would keep its days from others."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return False
+    instance.report_run_failed(run, reason)
+    return True
+
+
+@contextmanager
+def claimed(home: Path, run_id: str) -> Iterator[None]:
+    """Keep a file of that run locked meanwhile; the kernel frees the lock if this process dies."""
+    import portalocker
+
+    path = home / RUNNING / run_id
+    with locked(home):
+        path.parent.mkdir(exist_ok=True)
+        file = path.open("w", encoding="utf-8")
+        portalocker.lock(file, portalocker.LOCK_EX)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
+
+
+def killed_runs(home: Path) -> list[str]:
+    """The ids of the runs whose command has been killed: their files exist and are not locked."""
+    with locked(home):
+        return [path.name for path in sorted((home / RUNNING).glob("*")) if _is_free(path)]
+
+
+def _is_free(path: Path) -> bool:
+    import portalocker
+
+    with path.open("a", encoding="utf-8") as file:
+        try:
+            portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+        except portalocker.AlreadyLocked:
+            return False
+        return True
+
+
+def mark_killed_runs(instance: "dg.DagsterInstance") -> list[str]:
+    """Mark the runs of killed commands of this machine as failed; the ids of those."""
+    home = Path(instance.root_directory)
+    killed = killed_runs(home)
+    reason = "The command that executed this run was killed."
+    marked = [run_id for run_id in killed if mark_failed(instance, run_id, reason)]
+    for run_id in killed:
+        (home / RUNNING / run_id).unlink(missing_ok=True)
+    return marked
+
+
+def _kind_of(error: BaseException) -> tuple[type, str]:
+    """Two errors of a kind have the same text but for the campaign, the export and the days."""
+    from soundlink_assets.cli.failures import causes
+    from soundlink_assets.provider import SoundlinkError
+
+    for cause in causes(error):
+        if isinstance(cause, SoundlinkError):
+            return type(cause), cause.message
+    return type(error), str(error)
+
+
+def _explained(error: BaseException) -> str:
+    import dagster as dg
+
+    from soundlink_assets.cli.failures import explain
+
+    if isinstance(error, dg.Failure) and error.description:
+        return error.description
+    return str(explain(error) or f"{type(error).__name__}: {error}")
 
 
 def _selected_keys(definitions: "dg.Definitions", select: str) -> "Sequence[dg.AssetKey]":
     import dagster as dg
 
-    from soundlink_assets.assets.beta import known_beta_features
-
     graph = definitions.resolve_asset_graph()
     try:
-        with known_beta_features():
-            keys = dg.AssetSelection.from_string(select).resolve(graph, allow_missing=True)
+        keys = dg.AssetSelection.from_string(select).resolve(graph, allow_missing=True)
     except dg.DagsterError:
         keys = set()
     if not keys:
         known = ", ".join(sorted(key.to_user_string() for key in graph.get_all_asset_keys()))
         raise UserError(
-            f"--select {select!r} selects nothing. Give an asset, 'group:soundlink' or "
-            f"""'key:"one" or key:"another"'. Assets: {known}"""
+            f"--select {select!r} selects nothing.",
+            "Give an asset, 'group:soundlink' or "
+            f"""'key:"one" or key:"another"'. Assets: {known}""",
         )
     return sorted(keys)
 
 
-def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
-    failures = [event.step_failure_data for event in result.get_step_failure_events()]
-    errors = tuple(
-        StepError(_said(failure.error), failure.error.to_string())
-        for failure in failures
-        if failure.error is not None
-    ) or _errors_outside_steps(result)
+def _collecting(errors: list[BaseException]) -> "dg.HookDefinition":
+    """A hook that keeps the exceptions of failed steps; events have only their text."""
+    import dagster as dg
+
+    @dg.failure_hook(name="collect_error")
+    def collect(context: dg.HookContext) -> None:
+        if context.op_exception is not None:
+            errors.append(context.op_exception)
+
+    return collect
+
+
+def _outcome(
+    window: Window, result: "dg.ExecuteInProcessResult", errors: list[BaseException]
+) -> RunOutcome:
     failed = {
         (evaluation.asset_key.to_user_string(), evaluation.check_name): CheckVerdict(
             evaluation.asset_key.to_user_string(),
@@ -169,62 +278,44 @@ def _outcome(window: Window, result: "dg.ExecuteInProcessResult") -> RunOutcome:
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed and evaluation.partition is None
     }
-    refused = any(_status(failure) in REFUSALS for failure in failures)
     return RunOutcome(
         window,
         result.run_id,
         result.success,
-        errors,
+        tuple(errors),
+        () if errors else tuple(_errors_outside_steps(result)),
         tuple(failed.values()),
         _rows(result),
-        refused,
     )
 
 
-def _errors_outside_steps(result: "dg.ExecuteInProcessResult") -> tuple[StepError, ...]:
-    """Why the run failed before or after its steps."""
-    failures = [
-        event.job_failure_data.error
-        for event in result.all_events
-        if event.event_type_value == "PIPELINE_FAILURE"
-    ]
-    return tuple(StepError(_said(error), error.to_string()) for error in failures if error)
+def _errors_outside_steps(result: "dg.ExecuteInProcessResult") -> Iterator[str]:
+    for event in result.all_events:
+        if event.event_type_value == "PIPELINE_FAILURE" and event.job_failure_data.error:
+            error = event.job_failure_data.error
+            while error.cause is not None:
+                error = error.cause
+            yield error.message.strip()
 
 
 def _rows(result: "dg.ExecuteInProcessResult") -> Mapping[str, int]:
     """Rows of the days that the run wrote, by export, from the metadata of each day."""
-    from soundlink_assets.assets.catalogue import asset_key
+    import dagster as dg
 
-    names = {asset_key(export.table): export.name for export in EXPORTS}
+    names = {
+        dg.AssetKey([export.table.schema, export.table.name]): export.name for export in EXPORTS
+    }
     rows: Counter[str] = Counter()
     for event in result.all_events:
         if event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key in names:
-            days = event.step_materialization_data.materialization.metadata
-            count = days.get("dagster/partition_row_count")
+            metadata = event.step_materialization_data.materialization.metadata
+            count = metadata.get("dagster/partition_row_count")
             rows[names[event.asset_key]] += int(str(count.value)) if count else 0
     return rows
 
 
-def _said(error: "SerializableErrorInfo") -> str:
-    """The message of the error below Dagster's own wrappers, without its class's name."""
-    while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
-        error = error.cause
-    said = error.message.strip()
-    name, _, rest = said.partition(": ")
-    is_name_of_class = "." in name and name.endswith(f".{error.cls_name}")
-    return rest if error.cls_name == "Failure" or is_name_of_class else said
-
-
-def _status(failure: "StepFailureData") -> object:
-    """The HTTP status in the metadata of a `dagster.Failure`, if there is one."""
-    if failure.user_failure_data is None:
-        return None
-    value = failure.user_failure_data.metadata.get("status")
-    return None if value is None else value.value
-
-
-def _progress_logger(listener: Listener) -> "dg.LoggerDefinition":
-    """A Dagster logger that passes our own messages on, without the framework's own."""
+def _progress_logger(listener: Listener, on_start: Callable[[], None]) -> "dg.LoggerDefinition":
+    """A Dagster logger that passes the messages of our own code on, without the framework's."""
     import dagster as dg
 
     class Progress(logging.Handler):
@@ -232,19 +323,21 @@ def _progress_logger(listener: Listener) -> "dg.LoggerDefinition":
             meta = getattr(record, "dagster_meta", {})
             step = str(meta.get("step_key") or "")
             event = meta.get("dagster_event")
-            said = str(meta.get("orig_message") or record.getMessage())
             if event is not None:
-                if event.event_type_value == "STEP_START":
+                if event.event_type_value == "PIPELINE_START":
+                    on_start()
+                elif event.event_type_value == "STEP_START":
                     listener.progress(f"working on {step.replace('__', '/')}")
-            elif step and not said.startswith(_NEEDLESS):
+            elif step and Path(record.pathname).is_relative_to(PACKAGE):
+                text = str(meta.get("orig_message") or record.getMessage())
                 if record.levelno >= logging.WARNING:
-                    listener.warning(said)
+                    listener.warning(text)
                 elif record.levelno >= logging.INFO:
-                    listener.progress(said)
+                    listener.progress(text)
 
     def progress(_context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.getLogger("soundlink_assets.progress")
-        logger.setLevel(logging.DEBUG)  # Dagster says so that a step starts.
+        logger.setLevel(logging.DEBUG)  # Dagster logs at that level that a step starts.
         logger.propagate = False
         logger.handlers = [Progress()]
         return logger

@@ -1,10 +1,22 @@
-"""`soundlink-assets sandbox`: serve a synthetic Soundlink API."""
+"""`soundlink-assets sandbox`: serve a synthetic Soundlink API; and how other commands use one."""
 
-from typing import Annotated
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soundlink_assets.cli.app import UserError, app
+
+if TYPE_CHECKING:
+    from soundlink_assets.sandbox import SandboxConfig
+    from soundlink_assets.settings import Settings
+
+SANDBOX_FOLDER = Path("data/sandbox")
+"""Where `demo` and `dev --sandbox` keep everything."""
+
+UNLIMITED = 100_000
+"""A request budget that a local sandbox never reaches."""
 
 
 @app.command()
@@ -18,3 +30,66 @@ def sandbox(
         serve(port=port)
     except PortTakenError as error:
         raise UserError(str(error)) from None
+
+
+def lasting_world(folder: Path, today: date) -> "SandboxConfig":
+    """The sandbox whose world `folder` was begun with.
+
+    The world is laid out around an anchor. Kept beside the data, it stays the same world in later
+    months, so that the warehouse and the sandbox never contradict each other.
+    """
+    from soundlink_assets.sandbox import SandboxConfig
+
+    anchor = folder / "anchor.txt"
+    if not anchor.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        anchor.write_text(f"{today.replace(day=1)}\n", encoding="utf-8")
+    return SandboxConfig(anchor=_kept_day(anchor))
+
+
+def _kept_day(anchor: Path) -> date:
+    try:
+        return date.fromisoformat(anchor.read_text(encoding="utf-8").strip())
+    except ValueError:
+        raise UserError(
+            f"{anchor} does not hold the day on which the sandbox's world was begun.",
+            f"Delete the folder {anchor.parent} to begin another world, or write the day into the "
+            "file, the first of a month: YYYY-MM-DD.",
+        ) from None
+
+
+def sandbox_settings(base_url: str, api_key: str, folder: Path) -> "Settings":
+    """Settings for a sandbox at `base_url`, with everything that is kept below `folder`.
+
+    What would not fit a sandbox is not taken from the environment.
+    """
+    from soundlink_assets.settings import AuthStyle, Settings, load_settings
+
+    return load_settings(
+        base_url=base_url,
+        api_key=api_key,
+        auth_style=AuthStyle.X_API_KEY,
+        campaign_ids=(),
+        start_date=Settings.model_fields["start_date"].default,
+        warehouse=str(folder / "warehouse.duckdb"),
+        quarantine_dir=folder / "quarantine",
+        budget_dir=folder / "budget",
+        requests_per_minute=UNLIMITED,
+        requests_per_hour=UNLIMITED,
+    )
+
+
+def environment_of(settings: "Settings") -> dict[str, str]:
+    """The environment variables that give a child process these sandbox settings."""
+    return {
+        "SOUNDLINK_BASE_URL": settings.base_url,
+        "SOUNDLINK_API_KEY": settings.require_api_key().get_secret_value(),
+        "SOUNDLINK_AUTH_STYLE": settings.auth_style.value,
+        "SOUNDLINK_CAMPAIGN_IDS": "",
+        "SOUNDLINK_START_DATE": settings.start_date.isoformat(),
+        "SOUNDLINK_WAREHOUSE": settings.warehouse,
+        "SOUNDLINK_QUARANTINE_DIR": str(settings.quarantine_dir),
+        "SOUNDLINK_BUDGET_DIR": str(settings.budget_dir),
+        "SOUNDLINK_REQUESTS_PER_MINUTE": str(settings.requests_per_minute),
+        "SOUNDLINK_REQUESTS_PER_HOUR": str(settings.requests_per_hour),
+    }

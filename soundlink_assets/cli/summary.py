@@ -1,4 +1,8 @@
-"""What the demo prints: what was loaded, and the two answers that people come for."""
+"""What the demo prints: what was loaded, the two answers that people come for, and their proof.
+
+The proof is the derived tables computed again in SQL from the exports, written without a look at
+`metrics`: one rule, two languages.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from soundlink_assets.schema import EXPORTS
 
 if TYPE_CHECKING:
-    import polars as pl
     from rich.console import Console
 
     from soundlink_assets.cli.runs import RunOutcome
     from soundlink_assets.schema.window import Window
+    from soundlink_assets.warehouse import Warehouse
 
 FEW_LISTENERS = 30
 """Below this, the cost of a listener is mostly chance; such countries come last."""
@@ -57,30 +61,88 @@ where report_date between $first and $last
 group by all
 """
 
+SAME_COUNTRY_EFFICIENCY = """
+with anew as (
+    select report_date, campaign_id, country_code, currency,
+           sum(spend_media) as spend_media, sum(listeners) as listeners,
+           sum(spend_media)::double / nullif(sum(listeners), 0) as cost_per_listener,
+           sum(spend_media)::double / nullif(sum(followers), 0) as cost_per_follower
+    from soundlink.campaign_country_daily
+    where report_date between $first and $last
+    group by all
+)
+select count(*) as compared,
+       count(*) filter (
+           derived.spend_media is distinct from anew.spend_media
+           or derived.listeners is distinct from anew.listeners
+           or abs(coalesce(derived.cost_per_listener, -1) - coalesce(anew.cost_per_listener, -1))
+              > 1e-9
+           or abs(coalesce(derived.cost_per_follower, -1) - coalesce(anew.cost_per_follower, -1))
+              > 1e-9
+       ) as different
+from anew full join (
+    from analytics.country_efficiency where report_date between $first and $last
+) as derived using (report_date, campaign_id, country_code, currency)
+"""
+
+SAME_SPILLOVER_SHARE = """
+with plays as (
+    select report_date, campaign_id, country_code, streams,
+           nullif(trim(campaign_target_spotify_track_id), '') as target_id,
+           nullif(trim(replace(upper(campaign_target_isrc), '-', '')), '') as target_isrc,
+           coalesce(engaged_spotify_track_id = target_id, false)
+             or coalesce(replace(upper(engaged_track_isrc), '-', '') = target_isrc, false)
+             as is_promoted,
+           not is_promoted and target_id is null and target_isrc is null as is_undetermined
+    from soundlink.campaign_engagement_daily
+    where report_date between $first and $last
+      and engagement_context = 'catalog' and campaign_target_type = 'track'
+), anew as (
+    select report_date, campaign_id, country_code,
+           coalesce(sum(streams) filter (is_promoted), 0) as promoted,
+           coalesce(sum(streams) filter (not is_promoted and not is_undetermined), 0) as spillover,
+           coalesce(sum(streams) filter (is_undetermined), 0) as undetermined
+    from plays
+    group by all
+)
+select count(*) as compared,
+       count(*) filter (
+           derived.promoted_streams is distinct from anew.promoted
+           or derived.spillover_streams is distinct from anew.spillover
+           or derived.undetermined_streams is distinct from anew.undetermined
+           or abs(coalesce(derived.spillover_stream_share, -1)
+                  - coalesce(anew.spillover / nullif(anew.promoted + anew.spillover, 0), -1)) > 1e-9
+       ) as different
+from anew full join (
+    from analytics.spillover_share where report_date between $first and $last
+) as derived using (report_date, campaign_id, country_code)
+"""
+
 
 def print_loaded(
-    console: "Console", warehouse: str, window: "Window", requests: int, seconds: float
+    console: "Console", warehouse: "Warehouse", window: "Window", requests: int, seconds: float
 ) -> None:
     """Days, campaigns, rows, requests and seconds."""
     counts = []
-    campaigns: set[str] = set()
+    ids: set[str] = set()
     for export in EXPORTS:
         frame = _read(
             warehouse,
-            f"select requested_campaign_id, count(*) from {export.table.qualified_name} "  # noqa: S608 - a name of ours
-            "where report_date between $first and $last group by all",
+            f"select {export.scope.requested_column}, count(*) "  # noqa: S608 - names of ours
+            f"from {export.table.qualified_name} where {export.day} between $first and $last "
+            "group by all",
             window,
         )
-        campaigns.update(row[0] for row in frame)
+        ids.update(row[0] for row in frame)
         counts.append(f"{sum(row[1] for row in frame):,} rows of {export.name}")
     days = "1 day" if window.days == 1 else f"{window.days} days"
     console.print(
-        f"\n[bold]Loaded[/] {days} ({window}), {len(campaigns)} campaigns: "
+        f"\n[bold]Loaded[/] {days} ({window}), {len(ids)} campaigns: "
         f"{', '.join(counts)}; {requests} requests, {seconds:.1f} s"
     )
 
 
-def print_countries(console: "Console", warehouse: str, window: "Window") -> None:
+def print_countries(console: "Console", warehouse: "Warehouse", window: "Window") -> None:
     """The countries by cost per listener, cheapest first; those without spend last."""
     from rich.table import Table
 
@@ -108,7 +170,7 @@ def print_countries(console: "Console", warehouse: str, window: "Window") -> Non
     )
 
 
-def print_spillover(console: "Console", warehouse: str, window: "Window") -> None:
+def print_spillover(console: "Console", warehouse: "Warehouse", window: "Window") -> None:
     """How much of the listening goes to the rest of the catalogue, by campaign."""
     from rich.table import Table
 
@@ -127,16 +189,26 @@ def print_spillover(console: "Console", warehouse: str, window: "Window") -> Non
 
 def print_checks(console: "Console", outcomes: "Sequence[RunOutcome]") -> None:
     """The checks that failed and the runs that did, if any."""
+    from soundlink_assets.cli.console import print_plainly
+
     for outcome in outcomes:
-        for error in outcome.errors:
-            console.print(f"[red]run failed[/] {outcome.window}: {error}")
+        for text in outcome.explanations:
+            print_plainly(console, f"run failed  {outcome.window}: {text}")
     failed = [check for outcome in outcomes for check in outcome.failed_checks]
     if not failed and all(outcome.succeeded for outcome in outcomes):
         console.print("\n[green]All asset checks passed.[/]")
         return
     console.print(f"\n[bold]{len(failed)} checks did not pass[/]")
     for check in failed:
-        console.print(f"  {check.severity}  {check.asset}  {check.check}: {check.description}")
+        text = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
+        print_plainly(console, text)
+
+
+def differing_rows(warehouse: "Warehouse", window: "Window") -> tuple[int, int]:
+    """Rows of both derived tables that were compared with SQL, and those of them that differ."""
+    queries = (SAME_COUNTRY_EFFICIENCY, SAME_SPILLOVER_SHARE)
+    results = [_read(warehouse, sql, window)[0] for sql in queries]
+    return sum(result[0] for result in results), sum(result[1] for result in results)
 
 
 def print_agreement(console: "Console", compared: int, different: int) -> None:
@@ -147,26 +219,20 @@ def print_agreement(console: "Console", compared: int, different: int) -> None:
         console.print(f"[green]All {compared:,} rows of both tables equal SQL over the exports.[/]")
 
 
-def _top_tracks(warehouse: str, window: "Window") -> dict[str, str]:
+def _top_tracks(warehouse: "Warehouse", window: "Window") -> dict[str, str]:
     """The title of each campaign's other track with the most plays in the whole window."""
-    from soundlink_assets.metrics.spillover_tracks import spillover_tracks
+    from soundlink_assets.metrics.engagement import spillover_tracks
 
-    tracks = spillover_tracks(_read_frame(warehouse, PLAYS, window))
-    most_played = tracks.unique("campaign_id", keep="first", maintain_order=True)
+    plays = warehouse.query(PLAYS, {"first": window.first, "last": window.last})
+    most_played = spillover_tracks(plays).unique("campaign_id", keep="first", maintain_order=True)
     return dict(most_played.select("campaign_id", "track_name").iter_rows())
 
 
 def _read(
-    warehouse: str, sql: str, window: "Window", **parameters: object
+    warehouse: "Warehouse", sql: str, window: "Window", **parameters: object
 ) -> list[tuple[Any, ...]]:
-    return _read_frame(warehouse, sql, window, **parameters).rows()
-
-
-def _read_frame(warehouse: str, sql: str, window: "Window", **parameters: object) -> "pl.DataFrame":
-    from soundlink_assets.warehouse.reading import read_frame
-
     days = {"first": window.first, "last": window.last}
-    return read_frame(warehouse, sql, days | parameters)
+    return warehouse.query(sql, days | parameters).rows()
 
 
 def _number(value: float | None, decimals: int) -> str:

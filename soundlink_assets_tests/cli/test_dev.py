@@ -1,4 +1,7 @@
-"""Of `soundlink-assets dev` there is one on a home, and nothing that it started outlives it."""
+"""Of `soundlink-assets dev` there is one on a home, and nothing that it started outlives it.
+
+In the place of Dagster there is a module of that name that starts a process, as Dagster does.
+"""
 
 import os
 import select
@@ -7,52 +10,54 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from soundlink_assets.cli.app import UserError
+from soundlink_assets.cli.dev import LOCK, StopRequests, running_dagster, sole_dev
 from soundlink_assets.cli.home import prepare_home
-from soundlink_assets.cli.servers import LOCK, Servers, StopRequests, sole_servers
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.cli.conftest import Command
-from soundlink_assets_tests.cli.saying import KEY, assert_said
+from soundlink_assets_tests.cli.output import KEY, assert_explained
+from soundlink_assets_tests.documents import REPOSITORY
 from soundlink_assets_tests.ports import free_port
 
 MOST_SECONDS = 60
 
-SERVER = """
+DAGSTER = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print("up", flush=True)
-child.wait()
+SupersessionWarning = UserWarning
+if __name__ == "__main__":
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print("up", flush=True)
+    child.wait()
 """
-"""Starts a process of its own, as the code server does for runs."""
+
+STUBBORN = """
+import signal, time
+SupersessionWarning = UserWarning
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    print("up", flush=True)
+    time.sleep(600)
+"""
 
 DEV = """
 import os, sys
 from pathlib import Path
-from soundlink_assets.cli.servers import Servers, StopRequests, sole_servers
+from soundlink_assets.cli.dev import StopRequests, running_dagster, sole_dev
 home = Path(sys.argv[1])
-with sole_servers(home) as lock:
-    servers = Servers(dict(os.environ), home, lock)
-    with servers.beginning_with(["server"], StopRequests()):
-        if sys.argv[2] == "loaded":
-            servers.start(["server"])
+with sole_dev(home) as lock:
+    with running_dagster(["dev"], dict(os.environ), home, lock, StopRequests()) as process:
         sys.stdin.read()
 """
-"""Keeps one such server, or once it is loaded two, until its input ends."""
-
-STUBBORN = """
-import signal, time
-from pathlib import Path
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-Path("up").touch()
-time.sleep(600)
-"""
+"""Keeps Dagster running until its input ends."""
 
 
 class Impatient(StopRequests):
-    """Somebody who presses Ctrl-C anew each time one looks."""
+    """Somebody who presses Ctrl-C again each time one looks."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -65,24 +70,24 @@ class Impatient(StopRequests):
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    (tmp_path / "server.py").write_text(SERVER, encoding="utf-8")
+    (tmp_path / "dagster.py").write_text(DAGSTER, encoding="utf-8")
     return tmp_path
 
 
-@pytest.fixture(params=["loading", "loaded"])
-def dev(home: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with servers that are up; its output ends when all that hold it are gone."""
+@pytest.fixture
+def dev(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with a Dagster that is up; its output ends when all that inherited it are gone."""
     with subprocess.Popen(
-        [sys.executable, "-c", DEV, str(home), request.param],
-        env=environment(),
+        [sys.executable, "-c", DEV, str(home)],
+        env=environment({"PYTHONPATH": str(REPOSITORY)}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
-        for _ in range(2 if request.param == "loaded" else 1):
-            assert process.stdout.readline() == b"up\n"
+        assert process.stdout.readline() == b"up\n"
         yield process
         process.kill()
+        _kill_group(home)
 
 
 def all_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -96,34 +101,27 @@ def group_of(home: Path) -> int:
     return int((home / LOCK).read_text(encoding="utf-8").split()[1])
 
 
+def _kill_group(home: Path) -> None:
+    try:
+        os.killpg(group_of(home), signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def test_a_second_one_is_told_who_works_there_and_how_to_end_it(
     command: Command, tmp_path: Path
 ) -> None:
     home = prepare_home(tmp_path / "home")
-    with sole_servers(home):
+    with sole_dev(home):
         result = command("dev", "--port", str(free_port()), **KEY, DAGSTER_HOME=home)
 
-    assert_said(result, f"(process {os.getpid()})", str(home), f"`kill {os.getpid()}`")
+    assert_explained(result, f"(process {os.getpid()})", str(home), f"`kill {os.getpid()}`")
 
 
 def test_a_home_is_free_again_afterwards(tmp_path: Path) -> None:
     for _ in range(2):
-        with sole_servers(tmp_path):
+        with sole_dev(tmp_path):
             pass
-
-
-def test_a_server_that_was_left_behind_keeps_others_out(
-    dev: subprocess.Popen[bytes], home: Path
-) -> None:
-    """Its number is said, for the case that its keeper was killed too."""
-    os.killpg(group_of(home), signal.SIGSTOP)
-    dev.kill()
-    dev.wait()
-    try:
-        with pytest.raises(UserError, match=f"`kill -KILL -{group_of(home)}`"), sole_servers(home):
-            pass
-    finally:
-        os.killpg(group_of(home), signal.SIGKILL)
 
 
 def test_nothing_outlives_a_stop(dev: subprocess.Popen[bytes]) -> None:
@@ -133,20 +131,41 @@ def test_nothing_outlives_a_stop(dev: subprocess.Popen[bytes]) -> None:
     assert all_ended(dev)
 
 
-def test_nothing_outlives_one_that_was_killed(dev: subprocess.Popen[bytes]) -> None:
+def test_nothing_outlives_a_command_that_was_killed(dev: subprocess.Popen[bytes]) -> None:
     dev.kill()
 
     assert all_ended(dev)
 
 
-def test_a_second_request_to_stop_does_not_wait(tmp_path: Path) -> None:
-    (tmp_path / "stubborn.py").write_text(STUBBORN, encoding="utf-8")
-    requests = Impatient()
-    with sole_servers(tmp_path) as lock:
-        servers = Servers(environment(), tmp_path, lock)
-        with servers.beginning_with(["stubborn"], requests):
-            while not (tmp_path / "up").exists():
-                assert servers.first_end() is None
-            servers.start(["stubborn"])
+def test_nothing_outlives_a_dagster_that_was_killed(
+    dev: subprocess.Popen[bytes], home: Path
+) -> None:
+    os.kill(group_of(home), signal.SIGKILL)
+    cast("subprocess.Popen[bytes]", dev).stdin.close()  # type: ignore[union-attr]
 
-    assert servers.processes[0].wait(MOST_SECONDS) == -signal.SIGKILL
+    assert all_ended(dev)
+
+
+def test_what_outlives_both_keeps_others_out_and_its_group_is_named(
+    dev: subprocess.Popen[bytes], home: Path
+) -> None:
+    group = group_of(home)
+    os.kill(group, signal.SIGSTOP)  # so that it does not notice
+    dev.kill()
+    dev.wait()
+    os.kill(group, signal.SIGKILL)
+
+    with pytest.raises(UserError, match=f"`kill -KILL -{group}`"), sole_dev(home):
+        pass
+
+
+def test_a_second_request_to_stop_does_not_wait(tmp_path: Path) -> None:
+    (tmp_path / "dagster.py").write_text(STUBBORN, encoding="utf-8")
+    given = environment({"PYTHONPATH": str(REPOSITORY)})
+    with (
+        sole_dev(tmp_path) as lock,
+        running_dagster([], given, tmp_path, lock, Impatient()) as process,
+    ):
+        pass
+
+    assert process.returncode == -signal.SIGKILL

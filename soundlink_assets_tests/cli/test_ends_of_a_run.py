@@ -12,7 +12,7 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 from soundlink_assets.sandbox import Fault, RunningSandbox, serving
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.cli.conftest import Command
-from soundlink_assets_tests.cli.saying import BACKFILL, CLOSED_DAY, ONE_ASSET
+from soundlink_assets_tests.cli.output import BACKFILL, CLOSED_DAY, ONE_ASSET
 
 
 def test_the_stack_trace_of_a_failed_run_is_in_dagsters_log_and_with_verbose(

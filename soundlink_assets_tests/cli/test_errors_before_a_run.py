@@ -8,7 +8,7 @@ import pytest
 
 from soundlink_assets.sandbox import RunningSandbox
 from soundlink_assets_tests.cli.conftest import Command
-from soundlink_assets_tests.cli.saying import BACKFILL, CLOSED_DAY, KEY, Mistake, assert_said
+from soundlink_assets_tests.cli.output import BACKFILL, CLOSED_DAY, KEY, Mistake, assert_explained
 from soundlink_assets_tests.documents import REPOSITORY
 from soundlink_assets_tests.ports import free_port
 
@@ -62,13 +62,13 @@ BEFORE_ANY_RUN = [
 
 @pytest.mark.parametrize("mistake", BEFORE_ANY_RUN, ids=str)
 def test_a_mistake_is_said_before_anything_runs(command: Command, mistake: Mistake) -> None:
-    assert_said(command(*mistake.arguments, **mistake.settings), *mistake.words)
+    assert_explained(command(*mistake.arguments, **mistake.settings), *mistake.words)
 
 
 def test_every_wrong_setting_is_named_at_once(command: Command) -> None:
     result = command(*BACKFILL, SOUNDLINK_MAX_ATTEMPTS="0", SOUNDLINK_AUTH_STYLE="basic")
 
-    assert_said(result, "SOUNDLINK_MAX_ATTEMPTS", "SOUNDLINK_AUTH_STYLE")
+    assert_explained(result, "SOUNDLINK_MAX_ATTEMPTS", "SOUNDLINK_AUTH_STYLE")
 
 
 def test_a_misspelt_variable_is_remarked_on(command: Command) -> None:
@@ -99,7 +99,7 @@ def test_a_dagster_yaml_that_is_not_valid(
 ) -> None:
     (tmp_path / "dagster.yaml").write_bytes(text)
 
-    assert_said(
+    assert_explained(
         command(*BACKFILL, **KEY, DAGSTER_HOME=tmp_path), said, "Put it right, or delete it"
     )
 
@@ -107,14 +107,14 @@ def test_a_dagster_yaml_that_is_not_valid(
 def test_an_env_file_of_another_encoding(command: Command, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SOUNDLINK_API_KEY=sk_x\n", encoding="utf-16")
 
-    assert_said(command(*BACKFILL), ".env is not UTF-8")
+    assert_explained(command(*BACKFILL), ".env is not UTF-8")
 
 
 @pytest.mark.parametrize("server", ["dev", "sandbox"])
 def test_a_port_that_is_taken(command: Command, sandbox: RunningSandbox, server: str) -> None:
     port = sandbox.base_url.rpartition(":")[2]
 
-    assert_said(command(server, "--port", port), f"Port {port}", "taken", "--port")
+    assert_explained(command(server, "--port", port), f"Port {port}", "taken", "--port")
 
 
 def test_dev_refuses_to_guess_between_the_environment_and_the_env_file(
@@ -124,7 +124,7 @@ def test_dev_refuses_to_guess_between_the_environment_and_the_env_file(
 
     result = command("dev", "--port", str(free_port()), **KEY)
 
-    assert_said(result, "SOUNDLINK_API_KEY", ".env", "Unset it in one of them")
+    assert_explained(result, "SOUNDLINK_API_KEY", ".env", "Unset it in one of them")
 
 
 def test_another_python_than_is_needed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from soundlink_assets.sandbox import serving
 from soundlink_assets.warehouse.errors import FullDiskError
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.cli.conftest import Command
-from soundlink_assets_tests.cli.saying import BACKFILL, KEY, MOST_LINES, assert_said
+from soundlink_assets_tests.cli.output import BACKFILL, KEY, MOST_LINES, assert_explained
 
 FILE_IN_THE_WAY = [
     ("SOUNDLINK_WAREHOUSE", "file", ("no DuckDB database", "SOUNDLINK_WAREHOUSE")),
@@ -35,7 +35,7 @@ def test_a_file_where_another_thing_should_be(
         there = {"SOUNDLINK_BASE_URL": sandbox.base_url, "SOUNDLINK_API_KEY": sandbox.api_key}
         result = command(*BACKFILL, **there | {variable: str(tmp_path / path)})
 
-    assert_said(result, *words)
+    assert_explained(result, *words)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "somebody's notes"
 
 
@@ -45,13 +45,13 @@ def test_a_damaged_history(command: Command, tmp_path: Path) -> None:
 
     result = command(*BACKFILL, **KEY, DAGSTER_HOME=tmp_path)
 
-    assert_said(result, f"Dagster's history cannot be used: {tmp_path}", "backup")
+    assert_explained(result, f"Dagster's history cannot be used: {tmp_path}", "backup")
 
 
 def test_a_folder_where_the_warehouse_should_be(command: Command, tmp_path: Path) -> None:
     result = command("report", SOUNDLINK_WAREHOUSE=tmp_path)
 
-    assert_said(result, str(tmp_path), "is a folder", "path of a file")
+    assert_explained(result, str(tmp_path), "is a folder", "path of a file")
 
 
 WHERE = [errno.ENOENT, errno.EISDIR]

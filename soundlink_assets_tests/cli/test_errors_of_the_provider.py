@@ -8,12 +8,12 @@ from soundlink_assets.sandbox import Fault, Key, RunningSandbox, SandboxConfig, 
 from soundlink_assets.settings import AuthStyle
 from soundlink_assets_tests.provider.raw_server import Answer, http, raw_server
 from soundlink_assets_tests.cli.conftest import Command
-from soundlink_assets_tests.cli.saying import (
+from soundlink_assets_tests.cli.output import (
     BACKFILL,
     KEY,
     ONE_ASSET,
     Mistake,
-    assert_said,
+    assert_explained,
 )
 from soundlink_assets_tests.ports import closed_port
 
@@ -66,7 +66,7 @@ def test_an_address_that_cannot_be_used(command: Command, mistake: Mistake) -> N
     result = command(*BACKFILL, **there)
     found = command("doctor", **there)
 
-    assert_said(result, *mistake.words)
+    assert_explained(result, *mistake.words)
     assert found.exit_code == 1
     assert "Traceback" not in found.output
     for word in mistake.words:
@@ -79,13 +79,13 @@ def test_an_address_that_cannot_be_used(command: Command, mistake: Mistake) -> N
 def test_an_api_that_cannot_be_reached(command: Command, mistake: Mistake) -> None:
     nowhere = {"SOUNDLINK_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
 
-    assert_said(command(*BACKFILL, **KEY | nowhere | dict(mistake.settings)), *mistake.words)
+    assert_explained(command(*BACKFILL, **KEY | nowhere | dict(mistake.settings)), *mistake.words)
 
 
 def test_a_server_without_tls(command: Command, on_sandbox: dict[str, str]) -> None:
     base_url = on_sandbox["SOUNDLINK_BASE_URL"].replace("http:", "https:")
 
-    assert_said(
+    assert_explained(
         command(*BACKFILL, **on_sandbox | {"SOUNDLINK_BASE_URL": base_url}),
         "does not speak TLS",
         "SOUNDLINK_BASE_URL",
@@ -107,7 +107,7 @@ def test_a_key_that_is_refused(
 ) -> None:
     result = command(*BACKFILL, **on_sandbox | {"SOUNDLINK_API_KEY": str(key)})
 
-    assert_said(result, "requestId", *words)
+    assert_explained(result, "requestId", *words)
     assert str(key) not in result.output
 
 
@@ -118,7 +118,7 @@ def test_a_refused_key_ends_a_backfill_of_many_runs_at_once(
 
     result = command("backfill", "2026-01-01", "2026-04-30", *ONE_ASSET, **refused)
 
-    assert_said(result, "revoked")
+    assert_explained(result, "revoked")
     assert "Not done: 2026-04-01..2026-04-30" in result.stderr
     assert len(sandbox.requests) == 1
 
@@ -127,7 +127,7 @@ def test_a_key_in_the_wrong_header(command: Command) -> None:
     with serving(SandboxConfig(auth_style=AuthStyle.BEARER)) as bearer:
         there = {"SOUNDLINK_BASE_URL": bearer.base_url, "SOUNDLINK_API_KEY": bearer.api_key}
 
-        assert_said(command(*BACKFILL, **there), "set SOUNDLINK_AUTH_STYLE=bearer")
+        assert_explained(command(*BACKFILL, **there), "set SOUNDLINK_AUTH_STYLE=bearer")
 
 
 FAULTS = [
@@ -146,7 +146,7 @@ def test_an_api_that_misbehaves(
     sandbox.fail(path, fault, count=None)
     there = {"SOUNDLINK_BASE_URL": sandbox.base_url, "SOUNDLINK_API_KEY": sandbox.api_key}
 
-    assert_said(command(*BACKFILL, **there), *words)
+    assert_explained(command(*BACKFILL, **there), *words)
 
 
 def envelope(status: int, **content: object) -> bytes:

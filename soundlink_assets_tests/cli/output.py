@@ -1,4 +1,4 @@
-"""What a failed command may say: a line or two, with the words that help, and no stack trace."""
+"""What a failed command prints: a line or two, with the words that help, and no stack trace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ MOST_LINES = 2
 
 @dataclass(frozen=True)
 class Mistake:
-    """A command that cannot work: its arguments, settings, and words that have to be said."""
+    """A command that cannot work: its arguments, settings, and words that have to be printed."""
 
     name: str
     words: tuple[str, ...]
@@ -30,15 +30,15 @@ class Mistake:
 
 
 def lines_of_error(result: Result) -> list[str]:
-    """What is said about the failure itself, without the run's line and the checks' verdicts."""
-    told = ("failed  ", "done  ", "Not done: ", "  ERROR  ", "  WARN  ", "...  ")
-    return [line for line in result.stderr.splitlines() if line and not line.startswith(told)]
+    """What is printed about the failure itself, without the run's line and the checks' verdicts."""
+    others = ("failed  ", "done  ", "Not done: ", "  ERROR  ", "  WARN  ", "...  ")
+    return [line for line in result.stderr.splitlines() if line and not line.startswith(others)]
 
 
-def assert_said(result: Result, *words: str) -> None:
-    said = lines_of_error(result)
+def assert_explained(result: Result, *words: str) -> None:
+    lines = lines_of_error(result)
     assert result.exit_code == 1, result.output
-    assert 1 <= len(said) <= MOST_LINES, result.output
+    assert 1 <= len(lines) <= MOST_LINES, result.output
     assert "Traceback" not in result.output
     for word in words:
-        assert word in "\n".join(said)
+        assert word in "\n".join(lines)

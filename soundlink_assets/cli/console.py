@@ -1,4 +1,4 @@
-"""What a long command says meanwhile: a line that changes on a terminal, few lines elsewhere."""
+"""What a long command prints meanwhile: a line that changes on a terminal, few lines elsewhere."""
 
 import os
 import time
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 QUIET_SECONDS = 15.0
-"""How long a log file hears nothing before the next message gets into it."""
+"""How long nothing is printed to a log file before the next message gets into it."""
 
 
 def console_on(stream: TextIO) -> "Console":
@@ -28,7 +28,7 @@ def console_on(stream: TextIO) -> "Console":
 
 @contextmanager
 def showing_progress(console: "Console") -> "Iterator[Callable[[str], None]]":
-    """Shows what it is told: all of it on a terminal, in a log file one message now and then."""
+    """Shows what it is given: all of it on a terminal, in a log file a message now and then."""
     if not console.is_terminal:
         yield NowAndThen(lambda text: print_plainly(console, f"...  {text}"))
         return
@@ -38,23 +38,23 @@ def showing_progress(console: "Console") -> "Iterator[Callable[[str], None]]":
 
 @dataclass(slots=True)
 class NowAndThen:
-    """Passes a message on if nothing was said for `QUIET_SECONDS`, from the beginning on."""
+    """Passes a message on if none was for `QUIET_SECONDS`, from the beginning on."""
 
-    say: "Callable[[str], None]"
+    show: "Callable[[str], None]"
     steady_clock: Callable[[], float] = time.monotonic
-    said_at: float = field(init=False)
+    shown_at: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.said_at = self.steady_clock()
+        self.shown_at = self.steady_clock()
 
     def __call__(self, text: str) -> None:
-        """Say it, unless something was said a moment ago."""
+        """Show it, unless another was shown a moment ago."""
         now = self.steady_clock()
-        if now - self.said_at >= QUIET_SECONDS:
-            self.said_at = now
-            self.say(text)
+        if now - self.shown_at >= QUIET_SECONDS:
+            self.shown_at = now
+            self.show(text)
 
 
 def print_plainly(console: "Console", text: str) -> None:
-    """Print words of others: nothing in them is markup, and no line is broken."""
+    """Print text from elsewhere: nothing in it is markup, and no line is broken."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
