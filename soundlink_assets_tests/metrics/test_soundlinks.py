@@ -1,0 +1,45 @@
+"""Plays of soundlinks are told apart by the same rules as plays of campaigns."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from polars.testing import assert_frame_equal
+
+from soundlink_assets.metrics.engagement import playlist_track_share, spillover_share
+from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_ENGAGEMENT_DAILY
+from soundlink_assets.schema.exports import Export
+from soundlink_assets.schema.fields import ENGAGEMENT_FIELDS, identity_fields
+from soundlink_assets_tests.metrics.rows import log_of, midnight
+from soundlink_assets_tests.metrics.strategies import DAYS, engagement_frames
+
+SOUNDLINK_ENGAGEMENT_DAILY: Export = replace(
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    scope=replace(CAMPAIGN, name="soundlink"),
+    rows=replace(
+        CAMPAIGN_ENGAGEMENT_DAILY.rows,
+        name="soundlink_engagement_daily",
+        columns=(*identity_fields("soundlink", "`track`, `playlist`"), *ENGAGEMENT_FIELDS),
+    ),
+)
+
+
+def _of_soundlinks(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows or log as those of soundlinks, which have no status."""
+    return frame.rename(lambda name: name.replace("campaign", "soundlink")).drop(
+        "status", strict=False
+    )
+
+
+@pytest.mark.parametrize("metric", [spillover_share, playlist_track_share])
+@given(rows=engagement_frames)
+@settings(max_examples=15, deadline=None)
+def test_soundlinks_give_what_campaigns_with_the_same_plays_do(
+    metric: object, rows: pl.DataFrame
+) -> None:
+    assert callable(metric)
+    log = log_of(rows, midnight(DAYS[1], 10))
+    expected = metric(rows, log)
+    soundlinks = metric(_of_soundlinks(rows), _of_soundlinks(log), SOUNDLINK_ENGAGEMENT_DAILY)
+    assert_frame_equal(soundlinks, expected)
