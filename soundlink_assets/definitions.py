@@ -1,74 +1,106 @@
 """Wires everything: the code location that Dagster loads; only here are Definitions built.
 
-`build_definitions` takes the settings, so that tests and the demo run the real wiring elsewhere.
+`build_definitions` takes the settings, so that tests and the demo run the real wiring elsewhere,
+and the exports, so that a further one can be tried.
 """
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
-from soundlink_assets.clock import Clock, utc_now
-from soundlink_assets.schema import EXPORTS
-from soundlink_assets.schema.campaigns import CAMPAIGNS
-from soundlink_assets.assets.automation import automate
-from soundlink_assets.assets.beta import known_beta_features
-from soundlink_assets.assets.checks import stored_checks
-from soundlink_assets.assets.checks_scorecards import scorecard_checks
-from soundlink_assets.assets.console import console
-from soundlink_assets.assets.derived import DERIVATIONS, derived_assets
-from soundlink_assets.assets.exports import export_assets
+from soundlink_assets.assets.automation import (
+    automation_of,
+    daily_schedule,
+    derived_assets_sensor,
+    newest_day_check,
+    revision_window_sensor,
+)
+from soundlink_assets.assets.catalog import known_beta_features
+from soundlink_assets.assets.checks import export_checks
+from soundlink_assets.assets.derived import DERIVATIONS, daily_asset, scorecards_asset
+from soundlink_assets.assets.derived_checks import INVARIANTS, derived_checks
+from soundlink_assets.assets.exports import export_asset
+from soundlink_assets.assets.listing import listing_asset
 from soundlink_assets.assets.partitions import daily_partitions
-from soundlink_assets.assets.report import check_keys_of, report_asset
-from soundlink_assets.assets.scorecards import scorecard_assets
-from soundlink_assets.assets.soundlink_api import RESOURCE_KEY, soundlink_api_resource
-from soundlink_assets.schema.analytics import SCORECARDS
-from soundlink_assets.settings import Settings, load_settings, unknown_variables
+from soundlink_assets.assets.report import REPORT_KEY, check_keys_of, report_asset, report_path
+from soundlink_assets.assets.resource import RESOURCE_KEY, soundlink_api_resource
+from soundlink_assets.clock import Clock, utc_now
+from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema.analytics import DAILY_TABLES, SCORECARDS
 from soundlink_assets.schema.tables import Table
+from soundlink_assets.settings import Settings, load_settings, unknown_variables
+from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 
-TABLES: tuple[Table, ...] = (
-    CAMPAIGNS,
-    *(export.table for export in EXPORTS),
-    *(derivation.table for derivation in DERIVATIONS),
-    *SCORECARDS,
-)
+
+def tables_of(exports: Sequence[Export] = EXPORTS) -> tuple[Table, ...]:
+    """Every table that an asset writes."""
+    listings = dict.fromkeys(export.scope.listing for export in exports)
+    return (*listings, *(export.table for export in exports), *DAILY_TABLES, *SCORECARDS)
 
 
 def build_definitions(
     settings: Settings,
+    exports: Sequence[Export] = EXPORTS,
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
     clock: Clock = utc_now,
 ) -> dg.Definitions:
-    """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own."""
+    """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own.
+
+    `exports` are those of `schema`, and perhaps further ones.
+    """
     partitions = daily_partitions(settings.start_date)
+    warehouse = open_warehouse(settings.warehouse)
+    scopes = dict.fromkeys(export.scope for export in exports)
     with known_beta_features():
         checks = [
-            *stored_checks(partitions, settings.warehouse),
-            *scorecard_checks(settings.warehouse),
+            *(export_checks(export, partitions).definition(warehouse) for export in exports),
+            *(derived_checks(each, partitions).definition(warehouse) for each in INVARIANTS),
         ]
         assets = [
-            *export_assets(partitions),
-            *derived_assets(partitions),
-            *scorecard_assets(clock),
+            *(
+                listing_asset(
+                    scope,
+                    [export for export in exports if export.scope == scope],
+                    warehouse,
+                    settings.catch_up_days,
+                )
+                for scope in scopes
+            ),
+            *(export_asset(export, exports, partitions, warehouse) for export in exports),
+            *(daily_asset(derivation, partitions) for derivation in DERIVATIONS),
+            scorecards_asset(clock),
         ]
-        assets.append(report_asset(settings.warehouse, clock, check_keys_of([*assets, *checks])))
-        automated = automate(settings, EXPORTS, assets, clock)
+        path = report_path(settings.warehouse)
+        assets.append(report_asset(warehouse, path, clock, check_keys_of([*assets, *checks])))
+        automation = automation_of(settings, exports, assets, [REPORT_KEY], clock)
         located = dg.with_source_code_references(assets)
     return dg.Definitions(
         assets=located,
-        asset_checks=[*checks, *automated.checks],
-        jobs=[automated.job],
-        schedules=[automated.schedule],
-        sensors=automated.sensors,
+        asset_checks=[*checks, *(newest_day_check(export, automation) for export in exports)],
+        jobs=[automation.job],
+        schedules=[daily_schedule(automation)],
+        sensors=[revision_window_sensor(automation), derived_assets_sensor(automation)],
         resources={
             RESOURCE_KEY: soundlink_api_resource(settings, clock),
-            "io_manager": warehouse_io_manager(settings.warehouse, TABLES, clock=clock),
+            "io_manager": warehouse_io_manager(
+                settings.warehouse, exports, tables_of(exports), clock=clock
+            ),
         },
         loggers={"console": console, **(loggers or {})},
         executor=dg.in_process_executor,
     )
+
+
+@dg.configured(
+    dg.colored_console_logger, config_schema={"log_level": dg.Field(str, default_value="INFO")}
+)
+def console(config: dict[str, Any]) -> dict[str, Any]:
+    """Dagster's console logger, from `INFO` on. Its events stay in the run's page in the UI."""
+    return {"log_level": config["log_level"], "name": "soundlink_assets"}
 
 
 @dg.definitions

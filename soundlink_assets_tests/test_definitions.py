@@ -10,11 +10,11 @@ import pytest
 import yaml
 from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
-from soundlink_assets.schema import EXPORTS
+from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.definitions import TABLES, build_definitions
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.settings import Settings
+from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.tables import Table
+from soundlink_assets.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("polars", "dataframely", "duckdb", "pyarrow", "httpx", "scipy", "altair", "starlette")

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from soundlink_assets.schema import EXPORTS, Export
-from soundlink_assets.schema.window import Window
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import Sandbox, SandboxConfig, serving
+from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import Settings
-from soundlink_assets.warehouse.reading import read_frame
+from soundlink_assets.warehouse import open_warehouse
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 WEEK = Window(YESTERDAY - timedelta(days=6), YESTERDAY)
@@ -43,7 +43,7 @@ class Platform:
         )
 
     def read(self, sql: str) -> pl.DataFrame:
-        return read_frame(self.settings.warehouse, sql)
+        return open_warehouse(self.settings.warehouse).query(sql)
 
     def truth(self, export: Export, window: Window) -> pl.DataFrame:
         """What the sandbox serves for the window, all campaigns, as one frame."""

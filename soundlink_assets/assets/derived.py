@@ -1,22 +1,28 @@
-"""The assets that answer questions: each a pure function of `metrics` over stored export rows."""
+"""The assets that answer questions: each a pure function of `metrics` over stored rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from soundlink_assets.assets.catalog import KINDS, OWNERS, asset_key, asset_metadata
+from soundlink_assets.assets.conditions import follows_any_day, follows_its_sources
+from soundlink_assets.assets.derived_checks import judge_scorecard, scorecard_checks
+from soundlink_assets.assets.partitions import RUN_LENGTH, window_to_fetch
+from soundlink_assets.clock import Clock
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
-from soundlink_assets.assets.catalogue import KINDS, OWNERS, asset_key, asset_metadata
-from soundlink_assets.assets.following import follows_its_sources
-from soundlink_assets.assets.partitions import RUN_LENGTH, window_of
 from soundlink_assets.schema.analytics import (
+    CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
+    COUNTRY_SCORECARD,
     PLAYLIST_TRACK_SHARE,
+    SCORECARDS,
     SPILLOVER_SHARE,
 )
 from soundlink_assets.schema.tables import Table
-from soundlink_assets.warehouse.types import DerivedDays, StoredDays
+from soundlink_assets.warehouse import DerivedDays, StoredDays
 
 GROUP = "analytics"
 
@@ -33,19 +39,19 @@ class Derivation:
 def _country_efficiency(stored: StoredDays) -> Any:
     from soundlink_assets.metrics.country_efficiency import country_efficiency
 
-    return country_efficiency(stored.rows, stored.cells)
+    return country_efficiency(stored.rows, stored.log)
 
 
 def _spillover_share(stored: StoredDays) -> Any:
-    from soundlink_assets.metrics.spillover_share import spillover_share
+    from soundlink_assets.metrics.engagement import spillover_share
 
-    return spillover_share(stored.rows, stored.cells)
+    return spillover_share(stored.rows, stored.log)
 
 
 def _playlist_track_share(stored: StoredDays) -> Any:
-    from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+    from soundlink_assets.metrics.engagement import playlist_track_share
 
-    return playlist_track_share(stored.rows, stored.cells)
+    return playlist_track_share(stored.rows, stored.log)
 
 
 DERIVATIONS = (
@@ -55,14 +61,10 @@ DERIVATIONS = (
 )
 
 
-def derived_assets(partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
-    """Every derived table, partitioned like the exports."""
-    return [_derived_asset(derivation, partitions) for derivation in DERIVATIONS]
-
-
-def _derived_asset(
+def daily_asset(
     derivation: Derivation, partitions: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
+    """A derived table by days, partitioned like its export."""
     table, source = derivation.table, derivation.source
 
     @dg.asset(
@@ -78,13 +80,75 @@ def _derived_asset(
         automation_condition=follows_its_sources(),
     )
     def derived(context: dg.AssetExecutionContext, stored: StoredDays) -> Any:
-        frame = derivation.compute(stored)
+        window = window_to_fetch(context)
+        frame = _computed(lambda: derivation.compute(stored))
         counts = dict(frame.group_by(table.day_column).len().iter_rows())
-        for day in window_of(context).dates():
+        for day in window.dates():
             context.add_asset_metadata(
                 {"dagster/partition_row_count": counts.get(day, 0)},
                 partition_key=day.isoformat(),
             )
-        return DerivedDays(frame, source.table, stored)
+        return DerivedDays(frame, source, stored)
 
     return derived
+
+
+def scorecards_asset(clock: Clock) -> dg.AssetsDefinition:
+    """Both scorecards, of each campaign and of its countries, from one read of the daily tables.
+
+    They count until yesterday (UTC), the last day that has a partition.
+    """
+    sources = (COUNTRY_EFFICIENCY, SPILLOVER_SHARE)
+    checks = scorecard_checks()
+
+    @dg.multi_asset(
+        name="scorecards",
+        outs={
+            table.name: dg.AssetOut(
+                key=asset_key(table),
+                description=f"{table.description} Grain: {table.grain}.",
+                group_name=GROUP,
+                owners=OWNERS,
+                kinds=KINDS,
+                metadata=asset_metadata(table, sources={source.name: source for source in sources}),
+                automation_condition=follows_any_day(),
+            )
+            for table in SCORECARDS
+        },
+        ins={
+            "efficiency": dg.AssetIn(asset_key(COUNTRY_EFFICIENCY)),
+            "spillover": dg.AssetIn(asset_key(SPILLOVER_SHARE)),
+        },
+        check_specs=list(checks.values()),
+    )
+    def scorecards(efficiency: Any, spillover: Any) -> Iterator[Any]:
+        from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
+
+        as_of = clock().date() - timedelta(days=1)
+        computed = {
+            CAMPAIGN_SCORECARD: _computed(lambda: campaign_scorecard(efficiency, spillover, as_of)),
+            COUNTRY_SCORECARD: _computed(lambda: country_scorecard(efficiency, spillover, as_of)),
+        }
+        for table, card in computed.items():
+            verdict = judge_scorecard(table, card, efficiency)
+            yield dg.Output(card, output_name=table.name)
+            yield dg.AssetCheckResult(
+                asset_key=asset_key(table),
+                check_name=checks[table].name,
+                passed=verdict.passed,
+                severity=verdict.severity,
+                description=verdict.description,
+                metadata=verdict.metadata,
+            )
+
+    return scorecards
+
+
+def _computed(compute: Callable[[], Any]) -> Any:
+    """What it computes; dagster.Failure in one sentence if a sum leaves the range of its column."""
+    from soundlink_assets.metrics.aggregation import OutOfRangeError
+
+    try:
+        return compute()
+    except OutOfRangeError as error:
+        raise dg.Failure(f"{error}. Nothing was written.", allow_retries=False) from None

@@ -1,22 +1,25 @@
-"""The asset that writes the report, and a picture of it for the UI."""
+"""The asset that writes the report: what is stored, and what the checks last said of it.
+
+How it is shown is in `soundlink_assets.report`, which knows neither Dagster nor the warehouse.
+"""
 
 import base64
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 import dagster as dg
 
-from soundlink_assets.clock import Clock
-from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY
-from soundlink_assets.schema.campaigns import CAMPAIGNS
-from soundlink_assets.assets.catalogue import OWNERS, asset_key
-from soundlink_assets.assets.check_results import JUDGED, last_check_results
+from soundlink_assets.assets.catalog import OWNERS, asset_key
+from soundlink_assets.assets.conditions import follows_any_day
 from soundlink_assets.assets.derived import GROUP
-from soundlink_assets.assets.following import follows_any_day
-from soundlink_assets.assets.report_content import read_report_content
+from soundlink_assets.clock import Clock
+from soundlink_assets.dagster_internals import CheckStatus, PartitionKeyFilter
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, CAMPAIGNS
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -25,12 +28,18 @@ from soundlink_assets.schema.analytics import (
     SCHEMA,
     SPILLOVER_SHARE,
 )
+from soundlink_assets.schema.window import Window
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from soundlink_assets.report.content import CheckResult, ReportContent
+    from soundlink_assets.warehouse import Reader, Warehouse
 
 REPORT_KEY = dg.AssetKey([SCHEMA, "campaign_report"])
 REPORT_FILE = "campaign_report.html"
+
+JUDGED = {CheckStatus.SUCCEEDED, CheckStatus.FAILED}
 
 _SOURCES = (
     CAMPAIGNS,
@@ -49,9 +58,9 @@ def check_keys_of(definitions: Iterable[dg.AssetsDefinition]) -> set[dg.AssetChe
 
 
 def report_asset(
-    warehouse: str, clock: Clock, checks: Collection[dg.AssetCheckKey]
+    warehouse: "Warehouse", path: Path, clock: Clock, checks: Collection[dg.AssetCheckKey]
 ) -> dg.AssetsDefinition:
-    """The report of all campaigns, written beside the warehouse, with the results of `checks`."""
+    """The report of all campaigns, written to `path`, with the results of `checks`."""
 
     @dg.asset(
         key=REPORT_KEY,
@@ -59,7 +68,8 @@ def report_asset(
         description="One HTML page for people: spend against listeners, what a listener costs in "
         "each country and how sure that is, plays of other tracks, playlist positions, check "
         f"results and what is still provisional. Written to `{REPORT_FILE}` beside the warehouse; "
-        "opens without a network. Of one campaign: `soundlink-assets report --campaign ID`.",
+        "opens without a network. Of one campaign: `soundlink-assets report --campaign ID`. Not "
+        "part of the runs that fetch: it follows them.",
         group_name=GROUP,
         owners=OWNERS,
         kinds={"html", "altair"},
@@ -67,9 +77,7 @@ def report_asset(
     )
     def campaign_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         content = read_report_content(warehouse, made_at=clock())
-        results = last_check_results(context.instance, checks)
-        content = replace(content, checks=with_outdated(context.instance, results))
-        path = report_path(warehouse)
+        content = replace(content, checks=last_check_results(context.instance, checks))
         write_report(content, path)
         return dg.MaterializeResult(
             metadata={
@@ -84,40 +92,8 @@ def report_asset(
     return campaign_report
 
 
-def with_outdated(
-    instance: dg.DagsterInstance, results: Iterable["CheckResult"]
-) -> tuple["CheckResult", ...]:
-    """The results, each with whether its asset was written again since.
-
-    Nothing orders the report after the checks of its sources: it may run before they judge anew.
-    """
-    return tuple(replace(result, is_outdated=_is_outdated(instance, result)) for result in results)
-
-
-def _is_outdated(instance: dg.DagsterInstance, result: "CheckResult") -> bool:
-    """Never so of an asset by days: there, what was written since may be other days."""
-    asset = dg.AssetKey.from_user_string(result.asset)
-    written = instance.get_latest_materialization_event(asset)
-    materialization = written.asset_materialization if written else None
-    if written is None or materialization is None or materialization.partition is not None:
-        return False
-    judged = _judged_write_at(instance, dg.AssetCheckKey(asset, result.check))
-    return judged is not None and judged < written.timestamp
-
-
-def _judged_write_at(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> float | None:
-    """When that was written which the check's last verdict is about."""
-    records = instance.event_log_storage.get_asset_check_execution_history(
-        key, limit=1, status=JUDGED
-    )
-    event = records[0].event if records else None
-    evaluation = event.asset_check_evaluation if event else None
-    target = evaluation.target_materialization_data if evaluation else None
-    return target.timestamp if target else None
-
-
 def report_path(warehouse: str) -> Path:
-    """Where the asset writes the report."""
+    """Where the asset writes the report, by the setting of the warehouse: beside its file."""
     return Path(warehouse).expanduser().absolute().with_name(REPORT_FILE)
 
 
@@ -137,14 +113,200 @@ def write_report(content: "ReportContent", path: Path) -> None:
 
 
 def _picture(content: "ReportContent") -> dict[str, dg.MetadataValue]:
-    from soundlink_assets.report.preview import preview_png
+    from soundlink_assets.report.page import preview_jpeg
 
-    image = preview_png(content)
+    image = preview_jpeg(content)
     if image is None:
         return {}
     encoded = base64.b64encode(image).decode("ascii")
     return {
         "picture": dg.MetadataValue.md(
-            f"![Spend and listeners by day](data:image/png;base64,{encoded})"
+            f"![Spend and listeners by day](data:image/jpeg;base64,{encoded})"
         )
     }
+
+
+# ---- what is stored ----
+
+
+def read_report_content(
+    warehouse: "Warehouse", *, made_at: datetime, campaign_id: str | None = None
+) -> "ReportContent":
+    """The stored figures, of one campaign or of all; empty frames where nothing is stored yet.
+
+    The scorecards are taken as they were last computed, and the days until then. Raises
+    WarehouseError.
+    """
+    import polars as pl
+
+    from soundlink_assets.metrics.engagement import spillover_tracks
+    from soundlink_assets.report.content import SHOWN_DAYS, ReportContent
+
+    country = CAMPAIGN_COUNTRY_DAILY
+    with warehouse.reader("the report") as reader:
+        cards = reader.load(CAMPAIGN_SCORECARD)
+        as_of = cast("date | None", cards["as_of"].max()) or made_at.date() - timedelta(days=1)
+        window = Window(as_of - timedelta(days=SHOWN_DAYS - 1), as_of)
+        frames = {
+            "campaign_scorecard": cards,
+            "country_scorecard": reader.load(COUNTRY_SCORECARD),
+            "campaigns": reader.load(CAMPAIGNS),
+            "spend": reader.load(COUNTRY_EFFICIENCY, window),
+            "spillover": reader.load(SPILLOVER_SHARE, window),
+            "playlist": reader.load(PLAYLIST_TRACK_SHARE, window),
+            "plays": _plays(reader, window),
+        }
+        loaded = reader.load(country.delivery_log, columns=(country.day,)).to_series()
+    is_synthetic = _is_synthetic(frames["campaigns"])
+    if campaign_id is not None:
+        mine = pl.col("campaign_id") == campaign_id
+        frames = {name: frame.filter(mine) for name, frame in frames.items()}
+    return ReportContent(
+        is_synthetic=is_synthetic,
+        as_of=as_of,
+        made_at=made_at,
+        campaigns=_campaigns(frames["campaign_scorecard"], frames["campaigns"], frames["plays"]),
+        campaign_scorecard=frames["campaign_scorecard"],
+        country_scorecard=frames["country_scorecard"],
+        spend_by_day=_by_day(
+            frames["spend"], ["campaign_id", "currency"], ["spend_media", "listeners"]
+        ),
+        plays_by_day=_by_day(
+            frames["spillover"], ["campaign_id"], ["promoted_streams", "spillover_streams"]
+        ),
+        spillover_tracks=spillover_tracks(frames["plays"]),
+        playlist_tracks=frames["playlist"]
+        .group_by("campaign_id", "report_date", "track_id")
+        .agg(
+            pl.col("track_name").sort().last(),
+            pl.col("streams").sum(),
+            pl.col("playlist_position").min(),
+            pl.col("is_settled").all(),
+        ),
+        loaded_days=frozenset(loaded),
+    )
+
+
+def _is_synthetic(campaigns: "pl.DataFrame") -> bool:
+    """Whether the campaigns are the sandbox's: their pages are on a domain that cannot exist."""
+    pages = campaigns.get_column("campaign_url").drop_nulls()
+    on_no_domain = pages.str.contains(r"^https?://[^/]+\.invalid(/|$)")
+    return not pages.is_empty() and on_no_domain.all()
+
+
+_PLAYED = (
+    "campaign_id",
+    "campaign_target_type",
+    "campaign_target_isrc",
+    "campaign_target_spotify_track_id",
+    "status",
+    "engagement_context",
+    "engaged_track_isrc",
+    "engaged_spotify_track_id",
+    "engaged_track_name",
+)
+
+
+def _plays(reader: "Reader", window: Window) -> "pl.DataFrame":
+    """Plays of each campaign and track over all countries and days of the window."""
+    import polars as pl
+
+    rows = reader.load(
+        CAMPAIGN_ENGAGEMENT_DAILY.table, window, columns=(*_PLAYED, "streams", "report_date")
+    )
+    return rows.group_by(_PLAYED).agg(
+        pl.col("streams").sum(), pl.col("report_date").max().alias("last_day")
+    )
+
+
+def _campaigns(
+    cards: "pl.DataFrame", listed: "pl.DataFrame", plays: "pl.DataFrame"
+) -> "pl.DataFrame":
+    """What each campaign promotes: type and status as delivered last, names as listed."""
+    import polars as pl
+
+    delivered = plays.group_by("campaign_id").agg(
+        pl.col("campaign_target_type").sort_by("last_day").last().alias("target_type"),
+        pl.col("status").sort_by("last_day").last(),
+    )
+    names = listed.select("campaign_id", "artist_name", pl.col("track_name").alias("promoted_name"))
+    return (
+        cards.select("campaign_id")
+        .unique()
+        .join(delivered, on="campaign_id", how="left")
+        .join(names, on="campaign_id", how="left")
+    )
+
+
+def _by_day(frame: "pl.DataFrame", of: list[str], measures: list[str]) -> "pl.DataFrame":
+    import polars as pl
+
+    return frame.group_by(*of, "report_date").agg(
+        pl.col(measures).sum(), pl.col("is_settled").all()
+    )
+
+
+# ---- what the checks last said ----
+
+
+def last_check_results(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
+) -> tuple["CheckResult", ...]:
+    """The last verdict of each check that ever gave one, over all days that it judged.
+
+    A check that judges days has failed if the last verdict of any day is a failure; what it says is
+    that of the newest such day. Days whose check is only planned are left out.
+    """
+    by_key: dict[dg.AssetCheckKey, dict[str | None, CheckStatus]] = defaultdict(dict)
+    for info in instance.event_log_storage.get_asset_check_partition_info(list(keys)):
+        if info.latest_execution_status in JUDGED:
+            by_key[info.check_key][info.partition_key] = info.latest_execution_status
+    return tuple(_result(instance, key, found) for key, found in sorted(by_key.items()))
+
+
+def _result(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, found: dict[str | None, CheckStatus]
+) -> "CheckResult":
+    from soundlink_assets.report import formats
+    from soundlink_assets.report.content import CheckResult
+
+    days = {day: status for day, status in found.items() if day is not None}
+    judged = days or found
+    failed = sorted(
+        (day for day, status in judged.items() if status is CheckStatus.FAILED), key=str
+    )
+    shown = failed[-1] if failed else max(judged, key=str)
+    (record,) = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=JUDGED, partition_filter=PartitionKeyFilter(key=shown)
+    )
+    evaluation = record.event.asset_check_evaluation if record.event else None
+    description = (evaluation.description or "") if evaluation else ""
+    if failed and days:
+        which = formats.spans(date.fromisoformat(day) for day in failed if day)
+        description = f"{which}. {description}".strip()
+    return CheckResult(
+        asset=key.asset_key.to_user_string(),
+        check=key.name,
+        passed=not failed,
+        severity=evaluation.severity.value if evaluation else "ERROR",
+        description=description,
+        checked_at=datetime.fromtimestamp(record.create_timestamp, UTC),
+        is_outdated=not days and _is_outdated(instance, key, evaluation),
+    )
+
+
+def _is_outdated(
+    instance: dg.DagsterInstance,
+    key: dg.AssetCheckKey,
+    evaluation: dg.AssetCheckEvaluation | None,
+) -> bool:
+    """Whether an unpartitioned asset was written again since it was judged.
+
+    Nothing orders the report after the checks of its sources: it may run before they judge anew.
+    """
+    written = instance.get_latest_materialization_event(key.asset_key)
+    materialization = written.asset_materialization if written else None
+    if written is None or materialization is None or materialization.partition is not None:
+        return False
+    target = evaluation.target_materialization_data if evaluation else None
+    return target is not None and target.timestamp < written.timestamp

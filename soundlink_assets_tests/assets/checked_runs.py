@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import polars as pl
 
+from soundlink_assets.assets.automation import freshness_key
+from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.definitions import build_definitions
+from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
 from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema.analytics import DAILY_TABLES
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.window import Window
-from soundlink_assets.definitions import build_definitions
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.assets.freshness import check_keys as freshness_checks
-from soundlink_assets.schema.analytics import DAILY_TABLES
-from soundlink_assets.sandbox import Fault, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import Settings, load_settings
-from soundlink_assets.warehouse.connection import connect
-from soundlink_assets.warehouse.reading import read_frame
+from soundlink_assets.warehouse import open_warehouse
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 ANCHOR = date(2024, 4, 1)
 NOW = datetime(2024, 4, 20, 12, tzinfo=UTC)
 DAYS = Window(date(2024, 4, 5), date(2024, 4, 7))
-"""Days that are settled by `NOW`."""
+"""Days that are final by `NOW`."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,12 @@ class Platform:
         folder: Path,
         sandbox: RunningSandbox,
         instance: dg.DagsterInstance,
-        campaign_ids: Sequence[str] = (),
+        **given: Any,
     ) -> None:
         self.folder = folder
         self.sandbox = sandbox
         self.instance = instance
         self.settings: Settings = load_settings(
-            campaign_ids=campaign_ids,
             api_key=sandbox.api_key,
             base_url=sandbox.base_url,
             start_date=ANCHOR,
@@ -82,12 +81,17 @@ class Platform:
             requests_per_minute=100_000,
             requests_per_hour=100_000,
             max_attempts=1,
+            **given,
         )
         self.definitions = build_definitions(self.settings, clock=sandbox.now)
 
     def only(self, *campaign_ids: str) -> "Platform":
         """The same platform with `SOUNDLINK_CAMPAIGN_IDS` set."""
-        return Platform(self.folder, self.sandbox, self.instance, campaign_ids)
+        return self.having(campaign_ids=campaign_ids)
+
+    def having(self, **given: Any) -> "Platform":
+        """The same platform with other settings."""
+        return Platform(self.folder, self.sandbox, self.instance, **given)
 
     def run(self, tags: Mapping[str, str] | None = None) -> Checked:
         """The main job's exports and daily tables, over `DAYS` unless `tags` say otherwise."""
@@ -97,7 +101,9 @@ class Platform:
         job = self.definitions.resolve_job_def("daily_exports").get_subset(
             asset_selection=assets,
             asset_check_selection={
-                key for key in checks - set(freshness_checks(assets)) if key.asset_key in assets
+                key
+                for key in checks - {freshness_key(export) for export in EXPORTS}
+                if key.asset_key in assets
             },
         )
         return self._run(job, tags or over(DAYS))
@@ -137,27 +143,27 @@ class Platform:
                 counts[campaign.campaign_id] = len(rows)
         return sorted(counts, key=lambda campaign_id: -counts[campaign_id])
 
-    def fail(self, export: Export, campaign_id: str, fault: Fault, **options: Any) -> None:
+    def fail(self, export: Export, campaign_id: str, fault: str, **options: Any) -> None:
         """Plan a fault for the next request of the export for that campaign."""
         self.sandbox.fail(export.path(campaign_id), fault, **options)
 
     def read(self, sql: str) -> pl.DataFrame:
-        return read_frame(self.settings.warehouse, sql)
+        return open_warehouse(self.settings.warehouse).query(sql)
 
     def write(self, sql: str) -> None:
         """Tamper with the warehouse."""
-        with connect(self.settings.warehouse, read_only=False) as connection:
+        with duckdb.connect(self.settings.warehouse) as connection:
             connection.execute(sql)
 
 
 @contextmanager
-def platform_in(folder: Path, campaigns: int = 3) -> Iterator[Platform]:
+def platform_in(folder: Path, campaigns: int = 3, **given: Any) -> Iterator[Platform]:
     config = SandboxConfig(campaign_count=campaigns, anchor=ANCHOR)
     with (
         serving(config, now=NOW) as sandbox,
         dg.DagsterInstance.ephemeral(str(folder)) as instance,
     ):
-        yield Platform(folder, sandbox, instance)
+        yield Platform(folder, sandbox, instance, **given)
 
 
 def over(window: Window) -> dict[str, str]:
@@ -175,13 +181,18 @@ def on(day: date) -> dict[str, str]:
 
 def number(evaluation: dg.AssetCheckEvaluation, name: str) -> float:
     """A number of the evaluation's metadata."""
-    value = evaluation.metadata[name].value
+    value = evaluation.metadata[_name(evaluation, name)].value
     assert isinstance(value, int | float), value
     return value
 
 
 def table(evaluation: dg.AssetCheckEvaluation, name: str) -> list[dict[str, Any]]:
     """A table of the evaluation's metadata."""
-    value = evaluation.metadata[name]
+    value = evaluation.metadata[_name(evaluation, name)]
     assert isinstance(value, dg.TableMetadataValue)
     return [dict(record.data) for record in value.records]
+
+
+def _name(evaluation: dg.AssetCheckEvaluation, name: str) -> str:
+    """Figures of a run over days have a prefix."""
+    return name if evaluation.partition else f"run_{name}"

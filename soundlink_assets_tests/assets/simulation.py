@@ -1,7 +1,7 @@
 """A platform whose time is the sandbox's: real wiring, a real Dagster instance, real HTTP.
 
 The driver stands in for Dagster's daemon: it ticks the sensor and the schedule, and executes what
-they request. Dagster's own clock is set as well, so that runs and events bear simulated times.
+they request. Dagster's own clock is set as well, so that runs and events have simulated times.
 """
 
 import json
@@ -20,15 +20,15 @@ import polars as pl
 from dagster._core.instance import InstanceRef
 from dagster._core.test_utils import freeze_time
 
+from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.assets.derived import DERIVATIONS
+from soundlink_assets.assets.exports import FETCHED_AT, IS_FINAL
+from soundlink_assets.definitions import build_definitions
+from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
 from soundlink_assets.schema import EXPORTS, Export
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.window import Window
-from soundlink_assets.definitions import build_definitions
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.assets.derived import DERIVATIONS
-from soundlink_assets.assets.records import FETCHED_AT, IS_SETTLED
-from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import Settings
 from soundlink_assets_tests.assets.instances import instance_in_files
 
@@ -169,7 +169,7 @@ class Platform:
                 moment = event.metadata[FETCHED_AT].value
                 assert isinstance(moment, float)
                 found.setdefault(date.fromisoformat(event.partition), []).append(
-                    (datetime.fromtimestamp(moment, UTC), bool(event.metadata[IS_SETTLED].value))
+                    (datetime.fromtimestamp(moment, UTC), bool(event.metadata[IS_FINAL].value))
                 )
             if not page.has_more:
                 return found

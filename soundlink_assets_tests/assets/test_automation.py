@@ -11,16 +11,16 @@ from dagster._core.events import DagsterEventType
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType
 from dagster._core.test_utils import create_run_for_test, freeze_time
+from soundlink_assets.assets.jobs import Automation, run_request
 from sqlalchemy import Engine, event
 
+from soundlink_assets.assets.automation import rhythm_of
+from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.assets.refresh_policy import Selection
+from soundlink_assets.assets.run_history import history_of
+from soundlink_assets.definitions import build_definitions
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.window import Window, final_at
-from soundlink_assets.definitions import build_definitions
-from soundlink_assets.assets.automation import rhythm_of
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.assets.jobs import Automation, run_request
-from soundlink_assets.assets.records import history_of
-from soundlink_assets.assets.revision_window import Scope
 from soundlink_assets.settings import Settings
 
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
@@ -178,7 +178,7 @@ def test_a_day_that_closed_its_window_is_settled_and_an_older_gap_caught_up(
     remembered.fetched(Window(date(2026, 5, 5), date(2026, 5, 5)), NOW - 9 * HOUR, settled=False)
     remembered.fetched(Window(date(2026, 5, 12), date(2026, 5, 19)), NOW - 20 * HOUR)
 
-    assert remembered.tick()[0] == [("2026-05-12", "2026-05-19", "settle+refresh")]
+    assert remembered.tick()[0] == [("2026-05-12", "2026-05-19", "finalize+refresh")]
     remembered.now = NOW + 15 * HOUR
     assert ("2026-05-05", "2026-05-05", "catch_up") in remembered.tick()[0]
 
@@ -411,7 +411,7 @@ def test_freshness_is_recorded_when_it_changes_and_not_at_every_tick(
 def test_a_tick_asks_the_database_as_often_after_a_year_as_after_a_week(
     remembered: Remembered,
 ) -> None:
-    rhythm = rhythm_of(remembered.settings)
+    policy = rhythm_of(remembered.settings)
 
     def queries() -> int:
         counted = 0
@@ -422,7 +422,7 @@ def test_a_tick_asks_the_database_as_often_after_a_year_as_after_a_week(
 
         event.listen(Engine, "before_cursor_execute", count)
         try:
-            history_of(remembered.instance, KEYS, NOW, rhythm)
+            history_of(remembered.instance, KEYS, NOW, policy)
         finally:
             event.remove(Engine, "before_cursor_execute", count)
         return counted
@@ -439,17 +439,17 @@ def test_a_run_request_never_reaches_beyond_yesterday_or_ninety_days() -> None:
         job=dg.define_asset_job("daily_exports"),
         assets=KEYS,
         fetched_with={name: frozenset({key}) for name, key in KEYS.items()},
-        rhythm=rhythm_of(Settings()),
+        policy=rhythm_of(Settings()),
         running=True,
         clock=lambda: NOW,
     )
     exports = frozenset(KEYS)
 
     with pytest.raises(ValueError, match="not closed"):
-        run_request(NOW, Scope(exports, Window(date(2026, 5, 1), NOW.date())), "x", automation)
+        run_request(NOW, Selection(exports, Window(date(2026, 5, 1), NOW.date())), "x", automation)
     with pytest.raises(ValueError, match="90 days"):
         run_request(
-            NOW, Scope(exports, Window(date(2026, 1, 1), date(2026, 4, 1))), "x", automation
+            NOW, Selection(exports, Window(date(2026, 1, 1), date(2026, 4, 1))), "x", automation
         )
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.cli.home import prepare_home
+from soundlink_assets.sandbox import PROVIDER_LIMITS, SandboxConfig, serving
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
 from soundlink_assets.schema.window import Window
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.sandbox import PROVIDER_LIMITS, Fault, SandboxConfig, serving
-from soundlink_assets.warehouse.reading import read_frame
-from soundlink_assets_tests.cli.commands import environment
+from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.assets.simulation import platform
+from soundlink_assets_tests.cli.commands import environment
 
 TODAY = datetime.now(UTC).date()
 
@@ -62,8 +62,7 @@ def test_two_backfills_at_once_keep_the_budget_and_their_own_days(tmp_path: Path
         ]
         expected = [(str(window.first), str(window.last)) for window in ranges]
         assert sorted(asked) == sorted(expected * 2)
-        stored = read_frame(
-            str(tmp_path / "data" / "warehouse.duckdb"),
+        stored = open_warehouse(str(tmp_path / "data" / "warehouse.duckdb")).query(
             "select report_date, count(*) as rows, count(distinct run_id) as runs "
             "from soundlink.campaign_country_daily group by all order by all",
         )
@@ -92,8 +91,7 @@ def test_a_range_that_failed_is_repeated_alone_and_disturbs_no_other_day(
     late = Window(date(2026, 5, 6), date(2026, 5, 10))
 
     def stored(window: Window) -> pl.DataFrame:
-        return read_frame(
-            settings.warehouse,
+        return open_warehouse(settings.warehouse).query(
             f"from {table.qualified_name} where report_date between ? and ? order by all",
             [window.first, window.last],
         )
@@ -102,7 +100,7 @@ def test_a_range_that_failed_is_repeated_alone_and_disturbs_no_other_day(
         settings = simulated.settings
         assert simulated.fetch(early, [key])
         first = stored(early)
-        simulated.sandbox.fail("*/export", Fault.INTERNAL_ERROR, count=None)
+        simulated.sandbox.fail("*/export", "internal_error", count=None)
         assert not simulated.fetch(late, [key])
         assert stored(late).is_empty()
 

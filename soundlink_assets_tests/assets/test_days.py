@@ -7,10 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.schema.window import Window
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.sandbox import Fault
 from soundlink_assets_tests.assets.checked_runs import DAYS, NOW, Platform, over, platform_in
 
 COUNTRY = CAMPAIGN_COUNTRY_DAILY
@@ -59,13 +58,13 @@ def test_a_run_for_one_campaign_does_not_settle_the_others(platform: Platform) -
     assert remembered(platform, "is_settled") == [False, False, False]
 
 
-def test_cells_that_kept_an_earlier_export_are_not_final(platform: Platform) -> None:
+def test_campaign_days_that_kept_an_earlier_export_are_not_final(platform: Platform) -> None:
     platform.sandbox.set_clock(STILL_OPEN)
     platform.run()
 
     platform.sandbox.set_clock(NOW)
     hours = (NOW - STILL_OPEN) / timedelta(hours=1) + 24
-    platform.sandbox.fail(f"*{COUNTRY.segment}/export", Fault.STALE_EXPORT, count=None, hours=hours)
+    platform.sandbox.fail(f"*{COUNTRY.segment}/export", "stale_export", count=None, hours=hours)
     platform.run()
 
     assert remembered(platform, "is_settled") == [False, False, False]
@@ -75,7 +74,7 @@ def test_a_campaign_that_failed_and_was_never_stored_keeps_its_days_open(
     platform: Platform,
 ) -> None:
     first, *_ = platform.campaigns_with_rows(COUNTRY)
-    platform.fail(COUNTRY, first, Fault.INTERNAL_ERROR)
+    platform.fail(COUNTRY, first, "internal_error")
     platform.run()
     assert remembered(platform, "is_settled") == [False, False, False]
 
@@ -85,7 +84,7 @@ def test_a_campaign_that_failed_and_was_final_before_leaves_its_days_settled(
 ) -> None:
     platform.run()
     first, *_ = platform.campaigns_with_rows(COUNTRY)
-    platform.fail(COUNTRY, first, Fault.INTERNAL_ERROR)
+    platform.fail(COUNTRY, first, "internal_error")
     platform.run()
     assert remembered(platform, "is_settled") == [True, True, True]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-
 from soundlink_assets.assets.check_results import last_check_results
+
 from soundlink_assets.assets.report import with_outdated, write_report
 from soundlink_assets.report import page
 from soundlink_assets.report.content import ReportContent

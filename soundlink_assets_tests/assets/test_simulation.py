@@ -8,12 +8,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from soundlink_assets.assets.derived import DERIVATIONS
+from soundlink_assets.sandbox import SandboxConfig
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.window import Window
-from soundlink_assets.assets.derived import DERIVATIONS
-from soundlink_assets.sandbox import Fault, SandboxConfig
-from soundlink_assets.warehouse.reading import read_frame
-from soundlink_assets.warehouse.types import StoredDays
+from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.assets.simulation import Platform, platform
 
 HOUR = timedelta(hours=1)
@@ -69,10 +68,10 @@ def live(platform: Platform, since: datetime, until: datetime) -> None:
 def break_things(platform: Platform, now: datetime) -> None:
     platform.sandbox.clear()
     if during(PROVIDER_IS_DOWN, now):
-        platform.sandbox.fail("*", Fault.BAD_GATEWAY, count=None)
+        platform.sandbox.fail("*", "bad_gateway", count=None)
     if during(CAMPAIGN_FAILS, now):
         campaign = platform.sandbox.world.campaigns[0].campaign_id
-        platform.sandbox.fail(f"*{campaign}/*/export", Fault.INTERNAL_ERROR, count=None)
+        platform.sandbox.fail(f"*{campaign}/*/export", "internal_error", count=None)
 
 
 def fewest_requests(platform: Platform) -> int:
@@ -108,7 +107,7 @@ def assert_every_day_is_settled_once(platform: Platform) -> None:
 
 def assert_every_table_is_the_truth(platform: Platform) -> None:
     """The export tables are what is served now; the derived ones are what follows from that."""
-    warehouse = platform.settings.warehouse
+    warehouse = open_warehouse(platform.settings.warehouse)
     for export in EXPORTS:
         truth = platform.truth(export, DAYS).drop("exported_at")
         stored = stored_days(platform, export.table.qualified_name)
@@ -117,10 +116,8 @@ def assert_every_table_is_the_truth(platform: Platform) -> None:
         )
         assert (stored["exported_at"] >= settled_from(stored["report_date"])).all()
     for derivation in DERIVATIONS:
-        source = derivation.source.table.qualified_name
-        follows = derivation.compute(
-            StoredDays(stored_days(platform, source), read_frame(warehouse, f"from {source}_cells"))
-        )
+        with warehouse.reader() as reader:
+            follows = derivation.compute(reader.stored_days(derivation.source, DAYS))
         stored = stored_days(platform, derivation.table.qualified_name)
         assert stored["is_settled"].all()
         assert_frame_equal(stored, follows.select(stored.columns), check_row_order=False)
@@ -128,7 +125,7 @@ def assert_every_table_is_the_truth(platform: Platform) -> None:
 
 def stored_days(platform: Platform, table: str) -> pl.DataFrame:
     sql = f"from {table} where report_date between ? and ?"
-    return read_frame(platform.settings.warehouse, sql, [DAYS.first, DAYS.last])
+    return open_warehouse(platform.settings.warehouse).query(sql, [DAYS.first, DAYS.last])
 
 
 def settled_from(days: pl.Series) -> pl.Series:
@@ -165,7 +162,7 @@ def test_two_months_with_all_that_goes_wrong_end_with_every_day_settled_and_true
         assert sent <= 1.4 * fewest
         assert {run.tags["soundlink/reason"] for run in simulated.runs} >= {
             "refresh",
-            "settle+refresh",
-            "catch_up+settle+refresh",
+            "finalize+refresh",
+            "catch_up+finalize+refresh",
             "daily",
         }

@@ -1,19 +1,18 @@
-"""The contract's rules as checks in real runs: what each records, and what it stops."""
+"""The rules of exports as checks in real runs: what each records, and what it stops."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from soundlink_assets.assets.catalog import asset_key, known_beta_features
+from soundlink_assets.assets.checks import delivery_checks, export_checks
+from soundlink_assets.assets.partitions import daily_partitions
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
 from soundlink_assets.schema.rules import RatioIdentity, SumIdentity
-from soundlink_assets.assets.beta import known_beta_features
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.assets.checks_rules import export_checks
-from soundlink_assets.assets.partitions import daily_partitions
-from soundlink_assets.sandbox import Fault
 from soundlink_assets_tests.assets.checked_runs import (
     ANCHOR,
     DAYS,
@@ -40,48 +39,56 @@ class Breach:
 
     rule: str
     severity: dg.AssetCheckSeverity
-    fault: Fault
+    fault: str
     options: dict[str, Any]
 
 
 def breaks(rule: SumIdentity | RatioIdentity, by: float = 1.0) -> Breach:
-    return Breach(rule.name, ERROR, Fault.named(f"broken_{rule.name}"), {"by": by})
+    return Breach(rule.name, ERROR, f"broken_{rule.name}", {"by": by})
 
 
-def has(rule: str, field: str, value: Any) -> Breach:
-    return Breach(rule, WARN, Fault.WRONG_TYPE, {"field": field, "value": value})
+def has(field: str, value: Any, severity: dg.AssetCheckSeverity = WARN) -> Breach:
+    return Breach("formats", severity, "wrong_type", {"field": field, "value": value})
 
 
 FORMATS = {
     COUNTRY.name: [
-        has("country_code_format", "country_code", "xx"),
-        has("isrc_format", "campaign_target_isrc", "no isrc"),
-        has("spotify_id_format", "campaign_target_spotify_track_id", "short"),
-        has("uuid_format", "account_id", "org_xyz"),
-        has("currency_format", "currency_account", "usd"),
-        has("known_values", "result_type", "purchase"),
+        has("country_code", "xx"),
+        has("campaign_target_isrc", "no isrc"),
+        has("campaign_target_spotify_track_id", "short"),
+        has("account_id", "org_xyz"),
+        has("currency_account", "usd"),
+        has("result_type", "purchase"),
+        has("campaign_target_type", "album"),
+        has("provider", "somebody"),
     ],
     ENGAGEMENT.name: [
-        has("country_code_format", "country_code", "xx"),
-        has("isrc_format", "engaged_track_isrc", "no isrc"),
-        has("spotify_id_format", "engaged_spotify_track_id", "short"),
-        has("uuid_format", "account_id", "org_xyz"),
-        has("known_values", "status", "paused"),
-        has("playlist_position", "playlist_position", 0),
+        has("country_code", "xx"),
+        has("engaged_track_isrc", "no isrc"),
+        has("engaged_spotify_track_id", "short"),
+        has("account_id", "org_xyz"),
+        has("status", "paused"),
+        has("playlist_position", 0),
+        has("engagement_context", "radio"),
     ],
 }
 
 
-def breaches(export: Export) -> list[Breach]:
-    identities = [rule for rule in export.rules if isinstance(rule, SumIdentity | RatioIdentity)]
-    return [*(breaks(rule) for rule in identities), *FORMATS[export.name]]
+def identities(export: Export) -> list[Breach]:
+    return [breaks(rule) for rule in export.identities]
 
 
+UNKNOWN_FIELD = Breach("formats", WARN, "extra_keys", {"field": "mood", "value": "sunny"})
 CAMPAIGNS = 24
 EACH_BREACH = [
     pytest.param(export, index, id=f"{export.name}-{breach.rule}")
     for export in (COUNTRY, ENGAGEMENT)
-    for index, breach in enumerate(breaches(export))
+    for index, breach in enumerate(identities(export))
+]
+EACH_FORMAT = [
+    pytest.param(export, breach.options["field"], breach.options["value"])
+    for export in (COUNTRY, ENGAGEMENT)
+    for breach in FORMATS[export.name]
 ]
 
 
@@ -97,11 +104,13 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    with platform_in(tmp_path_factory.mktemp("rules"), CAMPAIGNS) as platform:
+    folder = tmp_path_factory.mktemp("rules")
+    # An account that is not a UUID is also another organisation.
+    with platform_in(folder, CAMPAIGNS, allow_several_organisations=True) as platform:
         clean = platform.run()
         culprits = {}
         for export in (COUNTRY, ENGAGEMENT):
-            wrong = breaches(export)
+            wrong = [*identities(export), *FORMATS[export.name], UNKNOWN_FIELD]
             culprits[export.name] = platform.campaigns_with_rows(export)[: len(wrong)]
             for campaign_id, breach in zip(culprits[export.name], wrong, strict=True):
                 platform.fail(export, campaign_id, breach.fault, **breach.options)
@@ -115,8 +124,14 @@ def rule_asset(export: Export) -> str:
 
 
 @pytest.mark.parametrize("export", [COUNTRY, ENGAGEMENT], ids=lambda export: export.name)
-def test_every_rule_of_an_export_is_broken_by_one_of_the_faults(export: Export) -> None:
-    assert [breach.rule for breach in breaches(export)] == [rule.name for rule in export.rules]
+def test_an_export_has_these_checks_and_each_identity_is_one(export: Export) -> None:
+    with known_beta_features():
+        stored = export_checks(export, daily_partitions(ANCHOR)).checks
+        delivered = delivery_checks(export, daily_partitions(ANCHOR))
+    assert [*delivered, *(check.spec.name for check in stored)] == [
+        *("schema_version", "valid_rows", "every_campaign_delivered", "row_loss", "formats"),
+        *(rule.name for rule in export.identities),
+    ]
 
 
 def test_a_rule_that_is_added_to_an_export_becomes_a_check() -> None:
@@ -124,7 +139,8 @@ def test_a_rule_that_is_added_to_an_export_becomes_a_check() -> None:
         ratio="streams_per_listener",
         numerator="streams",
         denominator="followers",
-        meaning="A rule that the contract does not have.",
+        unit="plays per person",
+        meaning="A rule that the export does not have.",
         decimals=1,
     )
     with known_beta_features():
@@ -144,8 +160,8 @@ def test_a_clean_run_passes_every_check_of_every_day(runs: Runs) -> None:
     assert runs.clean.run.status is dg.DagsterRunStatus.SUCCESS
     assert runs.clean.not_passed() == {}
     for export in (COUNTRY, ENGAGEMENT):
-        for rule in export.rules:
-            recorded = runs.clean.of(rule_asset(export), rule.name)
+        for check in ("formats", *(rule.name for rule in export.identities)):
+            recorded = runs.clean.of(rule_asset(export), check)
             assert sorted(recorded, key=str) == sorted([*DAY_KEYS, None], key=str)
             assert all(each.passed for each in recorded.values())
 
@@ -159,8 +175,12 @@ def test_a_verdict_counts_the_rows_that_are_stored_for_its_day(runs: Runs) -> No
     recorded = runs.clean.of(COUNTRY_ASSET, "cpl_identity")
     assert {day: number(recorded[str(day)], "rows") for day in rows} == rows
     assert number(recorded[None], "rows") == sum(rows.values())
-    assert {number(each, "violating_rows") for each in recorded.values()} == {0}
-    assert {number(each, "violating_share") for each in recorded.values()} == {0.0}
+
+
+def test_a_verdict_that_passed_has_little_to_say(runs: Runs) -> None:
+    recorded = runs.clean.of(COUNTRY_ASSET, "cpl_identity")
+    assert {tuple(each.metadata) for day, each in recorded.items() if day} == {("rows",)}
+    assert list(recorded[None].metadata) == ["run_rows"]
 
 
 # A run in which every rule is broken once
@@ -170,43 +190,57 @@ def test_a_verdict_counts_the_rows_that_are_stored_for_its_day(runs: Runs) -> No
 def test_a_broken_rule_fails_its_check_on_the_day_of_the_row_and_names_the_row(
     runs: Runs, export: Export, index: int
 ) -> None:
-    breach = breaches(export)[index]
+    breach = identities(export)[index]
     recorded = runs.broken.of(rule_asset(export), breach.rule)
     for_run = recorded.pop(None)
 
     assert not for_run.passed
     assert for_run.severity is breach.severity
-    assert for_run.metadata["days"].value == f"{DAY_KEYS[0]} to {DAY_KEYS[-1]}"
     assert number(for_run, "days_failed") == 1
     (failed_day,) = [day for day, each in recorded.items() if not each.passed]
-    assert [row["report_date"] for row in table(for_run, "failed_days")] == [failed_day]
+    assert failed_day in str(for_run.description)
 
     of_day = recorded[failed_day]
     assert of_day.severity is breach.severity
-    offender = table(of_day, "offenders")[0]
+    offender = table(of_day, "findings")[0]
     assert offender["campaign_id"] == runs.culprits[export.name][index]
     assert offender["report_date"] == failed_day
     assert set(export.rows.key) <= set(offender)
     assert {"campaign_name", "field", "published", "expected", "difference"} <= set(offender)
-    if "value" in breach.options:
-        assert offender["field"] == breach.options["field"]
-        assert offender["published"] == str(breach.options["value"])
-    else:
-        assert abs(offender["difference"]) == pytest.approx(1.0, abs=0.02)
-        assert number(of_day, "largest_difference") == pytest.approx(1.0, abs=0.02)
+    assert abs(offender["difference"]) == pytest.approx(1.0, abs=0.02)
+    assert number(of_day, "largest_difference") == pytest.approx(1.0, abs=0.02)
     assert of_day.description is not None
     assert str(offender["published"]) in of_day.description
-    violating, rows = number(of_day, "violating_rows"), number(of_day, "rows")
     # The broken sums are parts of spl, which breaks with them.
-    assert violating == (3 if breach.rule == "spl_identity" else 1)
-    assert number(of_day, "violating_share") == pytest.approx(violating / rows, rel=1e-5)
+    assert number(of_day, "failing_rows") == (3 if breach.rule == "spl_identity" else 1)
+
+
+@pytest.mark.parametrize(("export", "field", "value"), EACH_FORMAT)
+def test_each_code_word_and_position_that_is_not_as_documented_is_named(
+    runs: Runs, export: Export, field: str, value: object
+) -> None:
+    for_run = runs.broken.for_run(rule_asset(export), "formats")
+
+    assert for_run.severity is WARN
+    found = {(row["field"], row["published"]) for row in table(for_run, "findings")}
+    assert (field, str(value)) in found
+
+
+@pytest.mark.parametrize("export", [COUNTRY, ENGAGEMENT], ids=lambda export: export.name)
+def test_a_field_that_the_schema_does_not_know_is_named(runs: Runs, export: Export) -> None:
+    for_run = runs.broken.for_run(rule_asset(export), "formats")
+
+    assert "`mood` is unknown" in str(for_run.description)
+    assert ("mood", '"sunny"') in {
+        (row["field"], row["published"]) for row in table(for_run, "findings")
+    }
 
 
 def test_only_the_rules_that_were_broken_fail(runs: Runs) -> None:
     expected = {
         (rule_asset(export), breach.rule): breach.severity
         for export in (COUNTRY, ENGAGEMENT)
-        for breach in breaches(export)
+        for breach in (*identities(export), UNKNOWN_FIELD)
     }
     # The rows that changed their key are gone under the old one.
     loss = {(COUNTRY_ASSET, "row_loss"): WARN, (ENGAGEMENT_ASSET, "row_loss"): WARN}
@@ -288,7 +322,7 @@ def test_checks_of_an_empty_warehouse_pass_and_say_so(
 
     (evaluation,) = alone.evaluations
     assert evaluation.passed
-    assert evaluation.description == "Nothing is stored yet: nothing to check."
+    assert evaluation.description == "Not judged: nothing is stored yet."
 
 
 # A run of one day, and the two severities of spend_total_identity
@@ -299,7 +333,7 @@ def test_a_run_of_one_day_records_its_verdicts_for_the_day(
 ) -> None:
     with platform_in(tmp_path_factory.mktemp("day")) as platform:
         (campaign_id, *_) = platform.campaigns_with_rows(COUNTRY)
-        platform.fail(COUNTRY, campaign_id, Fault.named("broken_cpl_identity"))
+        platform.fail(COUNTRY, campaign_id, "broken_cpl_identity")
         checked = platform.run(on(DAYS.first))
 
     recorded = checked.of(COUNTRY_ASSET, "cpl_identity")
@@ -335,3 +369,13 @@ def spend_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platfor
     with platform_in(tmp_path_factory.mktemp("spend"), 2) as platform:
         platform.run()
         yield platform
+
+
+def test_days_of_another_time_zone_are_an_error(tmp_path: Path) -> None:
+    with platform_in(tmp_path, 2) as platform:
+        (campaign_id, *_) = platform.campaigns_with_rows(COUNTRY)
+        platform.fail(COUNTRY, campaign_id, "other_timezone")
+        for_run = platform.run().for_run(COUNTRY_ASSET, "formats")
+
+    assert for_run.severity is ERROR
+    assert "`report_date_timezone` is America/New_York" in str(for_run.description)

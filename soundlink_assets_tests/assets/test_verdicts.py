@@ -16,16 +16,15 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionResolvedStatus,
 )
 
-from soundlink_assets.schema.window import Window
-from soundlink_assets.assets.beta import known_beta_features
-from soundlink_assets.assets.checks_verdicts import (
+from soundlink_assets.assets.catalog import known_beta_features
+from soundlink_assets.assets.partitions import RUN_LENGTH, daily_partitions, window_of_run
+from soundlink_assets.assets.verdicts import (
     Verdict,
     Verdicts,
     check_spec,
     report,
-    window_of_run,
 )
-from soundlink_assets.assets.partitions import RUN_LENGTH, daily_partitions
+from soundlink_assets.schema.window import Window
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 START = date(2026, 1, 1)

@@ -10,11 +10,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from soundlink_assets.assets.row_loss import row_loss
+from soundlink_assets.assets.verdicts import Verdicts
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
 from soundlink_assets.schema.frames import polars_schema
-from soundlink_assets.assets.checks_loss import row_loss
-from soundlink_assets.assets.checks_verdicts import Verdicts
-from soundlink_assets.sandbox import Fault
 from soundlink_assets_tests.assets.checked_runs import (
     DAYS,
     ERROR,
@@ -60,11 +59,11 @@ def frame(export: Export, rows: list[Row]) -> pl.DataFrame:
 
 def judged(now: list[Row], before: list[Row], export: Export = COUNTRY) -> Verdicts:
     """The verdicts when `before` are the rows that the newest write changed or withdrew."""
-    cells = pl.DataFrame(
+    log = pl.DataFrame(
         {"requested_campaign_id": ["c"], "report_date": [DAY], "written_at": [SECOND]},
         schema_overrides={"written_at": pl.Datetime("us", "UTC")},
     )
-    return row_loss(export, frame(export, now), cells, frame(export, before), [DAY])
+    return row_loss(export, frame(export, now), log, frame(export, before), [DAY])
 
 
 def countries(count: int, spend: str = "10.00", at: datetime = FIRST) -> list[Row]:
@@ -127,13 +126,13 @@ def test_spend_of_one_currency_does_not_make_good_that_of_another() -> None:
     before = [row("DE", "10.00"), row("FR", "80.00", currency="EUR")]
     verdict = judged(now, before).run
     assert verdict.severity is ERROR
-    assert verdict.metadata["spend_lost_share"] == 1.0
+    assert verdict.metadata["amount_lost_share"] == 1.0
 
 
 def test_a_campaigns_day_that_became_empty_is_told() -> None:
     verdict = judged([], countries(4)).run
     assert verdict.severity is ERROR
-    assert verdict.metadata["cells_emptied"] == 1
+    assert verdict.metadata["campaign_days_emptied"] == 1
     assert "1 campaign-days became empty" in verdict.description
 
 
@@ -143,7 +142,7 @@ def test_an_export_without_money_is_judged_by_its_rows() -> None:
     verdict = judged(rows[1:], rows[:1], ENGAGEMENT).run
     assert verdict.severity is WARN
     assert verdict.metadata["rows_lost"] == 1
-    assert "spend_lost_share" not in verdict.metadata
+    assert "amount_lost_share" not in verdict.metadata
 
 
 # In real runs
@@ -168,8 +167,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         with_fewer_rows = platform.campaigns_with_rows(COUNTRY)[-1]
         without_rows = platform.campaigns_with_rows(ENGAGEMENT)[0]
         rows_before = count(platform, "campaign_engagement_daily")
-        platform.fail(COUNTRY, with_fewer_rows, Fault.VANISHED_ROWS)
-        platform.fail(ENGAGEMENT, without_rows, Fault.EMPTY)
+        platform.fail(COUNTRY, with_fewer_rows, "vanished_rows")
+        platform.fail(ENGAGEMENT, without_rows, "empty")
         withdrawn = platform.run()
         yield Runs(platform, withdrawn, platform.run(), with_fewer_rows, without_rows, rows_before)
 
@@ -195,7 +194,7 @@ def test_withdrawn_rows_are_told_for_their_days_and_do_not_stop_the_run(runs: Ru
         str(day): lost.get(str(day), 0) for day in DAYS.dates()
     }
     assert number(recorded[None], "rows_lost") == sum(lost.values()) > 0
-    assert {line["campaign_id"] for line in table(recorded[None], "offenders")} == {
+    assert {line["campaign_id"] for line in table(recorded[None], "findings")} == {
         runs.with_fewer_rows
     }
 
@@ -205,8 +204,8 @@ def test_a_campaign_that_delivers_nothing_any_more_has_lost_everything(runs: Run
 
     assert not for_run.passed
     assert number(for_run, "rows_before") == runs.rows_before
-    assert number(for_run, "cells_emptied") == DAYS.days
-    lines = table(for_run, "offenders")
+    assert number(for_run, "campaign_days_emptied") == DAYS.days
+    lines = table(for_run, "findings")
     assert {line["campaign_id"] for line in lines} == {runs.without_rows}
     assert all(line["is_empty_now"] for line in lines)
     assert number(for_run, "rows_lost") == sum(line["rows_before"] for line in lines)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from soundlink_assets.assets.beta import known_beta_features
-from soundlink_assets.assets.following import follows_any_day
+from soundlink_assets.assets.catalog import known_beta_features
+from soundlink_assets.assets.conditions import follows_any_day
 
 BAD_DAY = "2025-02-02"
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_date="2025-03-01")

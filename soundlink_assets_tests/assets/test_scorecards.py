@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 from markupsafe import escape
 from polars.testing import assert_frame_equal
-
 from soundlink_assets.assets.check_results import last_check_results
 from soundlink_assets.assets.checks_scorecards import CHECK_NAME
+
 from soundlink_assets.assets.report import REPORT_FILE, REPORT_KEY
 from soundlink_assets_tests.assets.checked_runs import (
     DAYS,
@@ -144,7 +144,7 @@ def test_a_scorecard_that_does_not_add_up_is_told(
     assert not verdict.passed
     assert verdict.severity is dg.AssetCheckSeverity.WARN
     assert number(verdict, "differing_sums") > 0
-    assert {row["expected"] == row["found"] for row in table(verdict, "offenders")} == {False}
+    assert {row["expected"] == row["found"] for row in table(verdict, "findings")} == {False}
 
 
 def test_without_anything_stored_the_scorecards_have_nothing_to_add_up(tmp_path: Path) -> None:

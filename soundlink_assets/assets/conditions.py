@@ -1,11 +1,8 @@
-"""How derived assets follow their sources by themselves, for any day, whoever fetched it."""
+"""When derived assets follow their sources by themselves: for any day, whoever fetched it."""
 
 from typing import Any
 
 import dagster as dg
-
-SENSOR_NAME = "derived_assets_sensor"
-LOOK_EVERY_SECONDS = 30
 
 
 def follows_its_sources() -> dg.AutomationCondition[Any]:
@@ -25,7 +22,7 @@ def follows_its_sources() -> dg.AutomationCondition[Any]:
         & ~dg.AutomationCondition.any_deps_missing()
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()
-        & ~_refuted()
+        & ~_blocked()
     ).with_label("follows its sources")
 
 
@@ -46,22 +43,9 @@ def follows_any_day() -> dg.AutomationCondition[Any]:
     ).with_label("follows any day of its sources")
 
 
-def _refuted() -> dg.AutomationCondition[Any]:
+def _blocked() -> dg.AutomationCondition[Any]:
     return dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.any_checks_match(
             dg.AutomationCondition.check_failed(), blocking_only=True
         )
     ).with_label("a blocking check of a source failed")
-
-
-def derived_assets_sensor(*, running: bool) -> dg.AutomationConditionSensorDefinition:
-    """Evaluates the condition of every asset that has one."""
-    status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
-    return dg.AutomationConditionSensorDefinition(
-        SENSOR_NAME,
-        target=dg.AssetSelection.all(),
-        minimum_interval_seconds=LOOK_EVERY_SECONDS,
-        default_status=status,
-        description="Computes derived assets again when one of their sources was materialised "
-        "without them, for any day.",
-    )

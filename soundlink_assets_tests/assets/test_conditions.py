@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.events import DagsterEventType, StepMaterializationData
 
-from soundlink_assets.assets.following import follows_its_sources
+from soundlink_assets.assets.conditions import follows_its_sources
 
 DAYS = dg.DailyPartitionsDefinition("2025-01-01", end_date="2025-03-01")
 OLD, OTHER = "2025-01-05", "2025-01-09"
