@@ -41,7 +41,7 @@ FINDINGS: dict[str, pl.DataType] = {
     "tolerance": pl.Float64(),
     "is_error": pl.Boolean(),
 }
-"""What is said of a failing row, after its key.
+"""What a finding tells of a failing row, after its key.
 
 `difference` is published less expected, in the unit of the field; null where one of them is null
 or no number is expected. `tolerance` is the largest difference that passes. `is_error` marks what

@@ -145,7 +145,7 @@ def _left_out(little: int, more: int) -> str:
 
 def spillover_figures(plays: pl.DataFrame, tracks: pl.DataFrame) -> Iterator[Figure]:
     """Promoted and other plays by day, and the other tracks. No figure without data."""
-    if not plays.select(pl.col("promoted_streams") + pl.col("spillover_streams")).sum().item():
+    if not plays.select(pl.max_horizontal("promoted_streams", "spillover_streams").max()).item():
         return
     yield _chart(
         "Plays of the promoted track and of the artist's other tracks",
@@ -185,7 +185,7 @@ def playlist_figures(playlist: pl.DataFrame) -> Iterator[Figure]:
     if playlist.is_empty():
         return
     per_track = playlist.group_by("track_id").agg(
-        pl.col("track_name").sort_by("report_date").last(), pl.col("streams").sum()
+        pl.col("track_name").sort_by("report_date").last(), pl.col("streams").cast(pl.Int128).sum()
     )
     top = top_tracks(per_track)
     yield Figure(
@@ -202,7 +202,7 @@ def playlist_figures(playlist: pl.DataFrame) -> Iterator[Figure]:
         greatest = max(placed["playlist_position"])
         yield Figure(
             "positions",
-            "Where these tracks stood in the playlist",
+            "Positions of these tracks in the playlist",
             f"{_shown(playlist)} Darker is nearer the top, which is 1. Blank: not known for that "
             "day.",
             {

@@ -1,4 +1,4 @@
-"""What a campaign's figures say, in sentences. Nothing is said that its interval does not carry."""
+"""What a campaign's figures say, in sentences. None goes beyond what the intervals support."""
 
 import polars as pl
 
@@ -11,13 +11,13 @@ SURE = 0.95
 
 def findings(card: Row, countries: pl.DataFrame, tracks: pl.DataFrame) -> list[str]:
     """Sentences about one campaign: its countries, its spillover."""
-    said = [
+    sentences = [
         _cheap(countries, card["currency"]),
         _dear(countries, card["currency"]),
         _spillover(card, tracks),
         _undetermined(card),
     ]
-    return [sentence for sentence in said if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _cheap(countries: pl.DataFrame, currency: str | None) -> str:
@@ -52,13 +52,13 @@ def _listed(countries: pl.DataFrame, currency: str | None) -> str:
 def _spillover(card: Row, tracks: pl.DataFrame) -> str:
     if card["spillover_stream_share"] is None:
         return ""
-    said = (
+    start = (
         f"Of the plays that it brought, {formats.percent(card['spillover_stream_share'])} were of "
         "the artist's other tracks"
     )
     if not card["spillover_streams"] or tracks.is_empty():
-        return f"{said}."
-    return f"{said}; lately the most played of them is “{tracks['track_name'][0]}”."
+        return f"{start}."
+    return f"{start}; lately the most played of them is “{tracks['track_name'][0]}”."
 
 
 def _undetermined(card: Row) -> str:

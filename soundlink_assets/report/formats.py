@@ -55,7 +55,7 @@ def ratio(number: float | None) -> str:
 
 
 def chance(probability: float | None) -> str:
-    """A probability, never said to be certain: `>99%`."""
+    """A probability, never shown as certain: `>99%`."""
     if probability is None:
         return UNKNOWN
     whole = round(100 * probability)

@@ -41,7 +41,7 @@ def render_page(content: ReportContent) -> str:
         final_until=formats.day(final) if final else "",
         notices=notices(content),
         headline=headline(content),
-        columns=list(rows[0].cells) if rows else [],
+        columns=list(rows[0].columns) if rows else [],
         overview=rows,
         left_out=max(0, content.campaign_scorecard.height - MAX_SECTIONS),
         sections=list(sections(content)),

@@ -52,7 +52,7 @@ class Section:
     subtitle: str
     tiles: list[Tile]
     findings: list[str]
-    provisional: str
+    still_open: str
     figures: list[Figure]
 
 
@@ -64,26 +64,26 @@ class Overview:
     name: str
     kind: str
     state: str
-    cells: dict[str, tuple[str, str]] = field(default_factory=dict)
+    columns: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def notices(content: ReportContent) -> list[tuple[str, str]]:
     """What a reader must know first, as (`bad` or `warn`, sentence)."""
-    said = []
+    found = []
     current = [check for check in content.checks if not check.is_outdated and not check.passed]
     errors = sum(check.severity == "ERROR" for check in current)
     if errors:
         failed = formats.number_of(errors, "check")
-        said.append(("bad", f"{failed} of the data failed: figures below may be wrong."))
+        found.append(("bad", f"{failed} of the data failed: figures below may be wrong."))
     if len(current) > errors:
         warned = formats.number_of(len(current) - errors, "check")
-        said.append(("warn", f"{warned} of the data gave a warning."))
+        found.append(("warn", f"{warned} of the data gave a warning."))
     if missing := missing_days(content):
-        said.append(("bad", f"Not loaded: {formats.spans(missing)}."))
+        found.append(("bad", f"Not loaded: {formats.spans(missing)}."))
     if overdue := overdue_days(content):
         late = "Should be final by now, and was not fetched again"
-        said.append(("warn", f"{late}: {formats.spans(overdue)}."))
-    return said
+        found.append(("warn", f"{late}: {formats.spans(overdue)}."))
+    return found
 
 
 def headline(content: ReportContent) -> list[Tile]:
@@ -110,15 +110,10 @@ def headline(content: ReportContent) -> list[Tile]:
 
 
 def _totals(cards: pl.DataFrame) -> Row:
-    measures = (
-        "spend_media",
-        "spend_total",
-        "listeners",
-        "followers",
-        "promoted_streams",
-        "spillover_streams",
-    )
-    return cards.select(pl.col(measures).sum()).row(0, named=True)
+    counts = ("listeners", "followers", "promoted_streams", "spillover_streams")
+    return cards.select(
+        pl.col("spend_media", "spend_total").sum(), pl.col(counts).cast(pl.Int128).sum()
+    ).row(0, named=True)
 
 
 def _cost_tiles(card: Row) -> list[Tile]:
@@ -218,7 +213,7 @@ def _section(card: Row, content: ReportContent) -> Section:
         subtitle=_subtitle(card, mine),
         tiles=[*_cost_tiles(card), *_more_tiles(card)],
         findings=findings(card, mine.country_scorecard, tracks),
-        provisional=_provisional(card, mine),
+        still_open=_still_open(card, mine),
         figures=[
             *spend_figures(mine.spend_by_day, card["currency"]),
             *country_figures(mine.country_scorecard, card["cost_per_listener"]),
@@ -259,7 +254,7 @@ def _final_tile(card: Row) -> Tile:
     )
 
 
-def _provisional(card: Row, mine: ReportContent) -> str:
+def _still_open(card: Row, mine: ReportContent) -> str:
     drawn, earlier = open_days(mine), earlier_open_days(mine)
     share = card["settled_spend_share"]
     of_spend = 0.0 if share is None else 1 - share

@@ -11,8 +11,8 @@ from soundlink_assets.metrics.scorecards import country_scorecard
 from soundlink_assets_tests.metrics.rows import log_of, midnight
 from soundlink_assets_tests.metrics.strategies import DAYS, country_frames, engagement_frames
 
-SETTLED = """
-settled AS (
+FINAL = """
+final AS (
     SELECT requested_campaign_id, report_date,
         (fetched_at >= report_date::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 8 DAY
             AND coalesce(oldest_exported_at, 'infinity'::TIMESTAMPTZ)
@@ -23,7 +23,7 @@ settled AS (
 """
 
 COUNTRY_EFFICIENCY = f"""
-WITH {SETTLED},
+WITH {FINAL},
 per_country AS (
     SELECT
         report_date, campaign_id, country_code, currency,
@@ -39,7 +39,7 @@ per_country AS (
         sum(link_clicks) FILTER (impressions IS NOT NULL)
             / nullif(sum(impressions) FILTER (link_clicks IS NOT NULL), 0) AS ctr_link,
         bool_and(is_settled) AS is_settled
-    FROM rows JOIN settled USING (requested_campaign_id, report_date)
+    FROM rows JOIN final USING (requested_campaign_id, report_date)
     GROUP BY ALL
 ),
 per_campaign AS (
@@ -67,14 +67,14 @@ ORDER BY report_date, campaign_id, country_code, currency
 """
 
 SPILLOVER_SHARE = f"""
-WITH {SETTLED},
+WITH {FINAL},
 plays AS (
     SELECT *,
         engaged_spotify_track_id IS NOT DISTINCT FROM campaign_target_spotify_track_id
         OR coalesce(upper(replace(engaged_track_isrc, '-', ''))
             = upper(replace(campaign_target_isrc, '-', '')), false) AS promoted,
         campaign_target_spotify_track_id IS NULL AND campaign_target_isrc IS NULL AS undetermined
-    FROM rows JOIN settled USING (requested_campaign_id, report_date)
+    FROM rows JOIN final USING (requested_campaign_id, report_date)
     WHERE engagement_context = 'catalog' AND campaign_target_type = 'track'
 ),
 tracks AS (
@@ -128,14 +128,14 @@ ORDER BY report_date, campaign_id, country_code
 """
 
 PLAYLIST_TRACK_SHARE = f"""
-WITH {SETTLED},
+WITH {FINAL},
 plays AS (
     SELECT report_date, campaign_id, country_code, engaged_spotify_track_id AS track_id,
         arg_max(campaign_name, (exported_at, campaign_name)) AS campaign_name,
         arg_max(engaged_track_name, (exported_at, engaged_track_name)) AS track_name,
         sum(streams) AS streams, sum(new_listener_streams) AS new_listener_streams,
         bool_and(is_settled) AS is_settled
-    FROM rows JOIN settled USING (requested_campaign_id, report_date)
+    FROM rows JOIN final USING (requested_campaign_id, report_date)
     WHERE engagement_context = 'playlist' GROUP BY ALL
 ),
 positions AS (
@@ -158,10 +158,10 @@ ORDER BY report_date, campaign_id, country_code, track_id
 """
 
 COUNTRY_SCORECARD = f"""
-WITH {SETTLED.replace("FROM log", "FROM country_log")},
-{SETTLED.replace("FROM log", "FROM engagement_log").replace("settled AS", "plays_settled AS")},
+WITH {FINAL.replace("FROM log", "FROM country_log")},
+{FINAL.replace("FROM log", "FROM engagement_log").replace("final AS", "plays_final AS")},
 spend AS (
-    SELECT * FROM country_rows JOIN settled USING (requested_campaign_id, report_date)
+    SELECT * FROM country_rows JOIN final USING (requested_campaign_id, report_date)
 ),
 days AS (
     SELECT report_date, campaign_id, country_code, currency, bool_and(is_settled) AS is_settled
@@ -173,7 +173,7 @@ plays AS (
         OR coalesce(upper(replace(engaged_track_isrc, '-', ''))
             = upper(replace(campaign_target_isrc, '-', '')), false) AS promoted,
         campaign_target_spotify_track_id IS NULL AND campaign_target_isrc IS NULL AS undetermined
-    FROM engagement_rows JOIN plays_settled USING (requested_campaign_id, report_date)
+    FROM engagement_rows JOIN plays_final USING (requested_campaign_id, report_date)
     WHERE engagement_context = 'catalog' AND campaign_target_type = 'track'
 ),
 newest AS (

@@ -81,7 +81,7 @@ SHARED: dict[str, list[Wrong]] = {
     "campaign_target_type": [
         noticed("album", "campaign_target_type_known"),
         Unnoticed(None, "the type is null while it is undetermined"),
-        Unnoticed("playlist", "the contract does not say that the target ids are null then"),
+        Unnoticed("playlist", "the provider does not say that the target ids are null then"),
     ],
     "campaign_target_isrc": [
         noticed("DEXW6250025", "isrc_format"),
@@ -141,7 +141,7 @@ COUNTRY: dict[str, list[Wrong]] = SHARED | {
     "cost_per_result": [noticed(3.254, "cost_per_result_identity")],
     "result_type": [
         noticed("purchase", "result_type_known"),
-        Unnoticed("stream", "the contract has no formula for other results than follows"),
+        Unnoticed("stream", "the provider gives no formula for other results than follows"),
     ],
 }
 

@@ -1,4 +1,4 @@
-"""What holds for the daily tables whatever the rows are."""
+"""What holds for the daily tables with any rows."""
 
 import random
 from collections.abc import Callable
@@ -111,14 +111,14 @@ def test_a_ratio_is_null_exactly_where_its_known_denominator_is_zero(rows: pl.Da
 
 @given(rows=engagement_frames)
 @_modest
-def test_catalogue_plays_are_conserved(rows: pl.DataFrame) -> None:
+def test_catalog_plays_are_conserved(rows: pl.DataFrame) -> None:
     result = spillover_share(rows, log_of(rows))
-    catalogue = rows.filter(
+    catalog = rows.filter(
         pl.col("engagement_context") == "catalog", pl.col("campaign_target_type") == "track"
     )
     for measure in ("streams", "new_listener_streams"):
         parts = [f"{kind}_{measure}" for kind in ("promoted", "spillover", "undetermined")]
-        assert sum(result[part].sum() for part in parts) == catalogue[measure].sum()
+        assert sum(result[part].sum() for part in parts) == catalog[measure].sum()
 
 
 @given(rows=engagement_frames)

@@ -59,13 +59,15 @@ def _visible(page: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", without_style)))
 
 
-def _check(name: str, *, passed: bool, severity: str = "ERROR", said: str = "") -> CheckResult:
+def _check(
+    name: str, *, passed: bool, severity: str = "ERROR", description: str = ""
+) -> CheckResult:
     return CheckResult(
         asset="soundlink/campaign_country_daily",
         check=name,
         passed=passed,
         severity=severity,
-        description=said,
+        description=description,
         checked_at=datetime(2026, 4, 12, tzinfo=UTC),
     )
 
@@ -88,7 +90,7 @@ def test_every_kind_of_figure_is_there() -> None:
         "Plays of the promoted track and of the artist's other tracks",
         "The other tracks that were played most",
         "The playlist's tracks that were played most",
-        "Where these tracks stood in the playlist",
+        "Positions of these tracks in the playlist",
     ]
 
 
@@ -110,8 +112,8 @@ def test_headline_figures_are_the_scorecards() -> None:
 def test_what_is_open_is_said() -> None:
     text = _visible(render_page(content_of(SPEND)))
     assert "Still open: 3 Apr 2026, 33% of the spend." in text
-    settled = [row for row in SPEND if row["report_date"] != day(2)]
-    assert "All figures are final." in _visible(render_page(content_of(settled)))
+    final = [row for row in SPEND if row["report_date"] != day(2)]
+    assert "All figures are final." in _visible(render_page(content_of(final)))
 
 
 def test_both_costs_are_in_the_headline_and_in_the_overview() -> None:
@@ -190,7 +192,7 @@ def _with_status(status: str | None) -> ReportContent:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "shown"),
     [
         ("scheduled", "figures of 1 to 3 Apr 2026 · has not started"),
         ("active", "figures of 1 to 3 Apr 2026 · running"),
@@ -198,8 +200,8 @@ def _with_status(status: str | None) -> ReportContent:
         (None, "figures of 1 to 3 Apr 2026 Media spend"),
     ],
 )
-def test_the_state_of_a_campaign_is_said(status: str | None, said: str) -> None:
-    assert said in _visible(render_page(_with_status(status)))
+def test_the_state_of_a_campaign_is_said(status: str | None, shown: str) -> None:
+    assert shown in _visible(render_page(_with_status(status)))
 
 
 def test_a_campaign_without_figures_is_in_the_overview() -> None:
@@ -222,8 +224,8 @@ def test_open_plays_after_the_last_spend_are_open() -> None:
 
 
 def test_a_campaign_with_plays_only_is_final_when_its_plays_are() -> None:
-    settled = [play for play in PLAYS if play["report_date"] != day(2)]
-    assert "All figures are final." in _visible(render_page(content_of([], settled)))
+    final = [play for play in PLAYS if play["report_date"] != day(2)]
+    assert "All figures are final." in _visible(render_page(content_of([], final)))
     assert "All figures are final." not in _visible(render_page(content_of([], PLAYS)))
 
 
@@ -234,11 +236,11 @@ def test_open_plays_of_another_campaign_do_not_matter_to_one_that_is_final() -> 
     assert text.count("Still open: 3 Apr 2026, plays only.") == 1
 
 
-@pytest.mark.parametrize(("is_settled", "said"), [(True, "All figures"), (False, "Still open")])
-def test_a_playlist_is_final_when_its_rows_are(*, is_settled: bool, said: str) -> None:
+@pytest.mark.parametrize(("is_settled", "shown"), [(True, "All figures"), (False, "Still open")])
+def test_a_playlist_is_final_when_its_rows_are(*, is_settled: bool, shown: str) -> None:
     content = content_of(ENDED, PLAYLIST_PLAYS)
     flagged = content.playlist_tracks.with_columns(is_settled=pl.lit(is_settled))
-    assert said in _visible(render_page(replace(content, playlist_tracks=flagged)))
+    assert shown in _visible(render_page(replace(content, playlist_tracks=flagged)))
 
 
 def test_open_spend_of_days_that_are_no_longer_drawn_is_open() -> None:
@@ -270,7 +272,7 @@ def test_characters_that_no_page_may_hold_are_replaced() -> None:
     odd = "a\x00b\x01c\uffffd\u2028e"
     spend = [{**row, "campaign_name": odd, "currency": "U\x02D"} for row in SPEND]
     plays = [{**play, "engaged_track_name": odd} for play in PLAYS]
-    content = content_of(spend, plays, checks=(_check("rule", passed=False, said=odd),))
+    content = content_of(spend, plays, checks=(_check("rule", passed=False, description=odd),))
     page = render_page(content)
     page.encode("utf-8")
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\u2028\u2029]", page)
@@ -344,6 +346,15 @@ def test_an_empty_warehouse_gives_a_page_that_says_so() -> None:
     assert "No campaign has any figures yet." in _visible(render_page(content_of([])))
 
 
+def test_sums_over_campaigns_may_leave_64_bits() -> None:
+    huge = {"spend_media": "600000000000", "listeners": 2**62, "followers": 0}
+    text = _visible(
+        render_page(content_of([{**huge, "campaign_id": f"c{number}"} for number in range(3)]))
+    )
+    assert "Media spend $1,800,000,000,000" in text
+    assert f"Listeners {3 * 2**62:,}" in text
+
+
 def test_a_great_many_campaigns_keep_the_page_readable() -> None:
     spend = [
         {"campaign_id": f"c{n}", "spend_media": f"{n}.00", "listeners": n, "campaign_name": f"N{n}"}
@@ -357,7 +368,7 @@ def test_a_great_many_campaigns_keep_the_page_readable() -> None:
 def test_failed_checks_are_listed_and_passed_ones_counted() -> None:
     checks = (
         _check("required_fields", passed=True),
-        _check("cpl_identity", passed=False, severity="WARN", said="3 of 90 rows <are> off"),
+        _check("cpl_identity", passed=False, severity="WARN", description="3 of 90 rows <are> off"),
     )
     text = _visible(render_page(content_of(SPEND, checks=checks)))
     assert "1 of 2 checks of the data passed" in text
@@ -388,8 +399,8 @@ def test_synthetic_data_is_marked() -> None:
 
 
 def test_countries_with_hardly_any_spend_are_not_drawn() -> None:
-    stray: dict[str, Any] = {"country_code": "ZA", "spend_media": "0.02", "listeners": 1}
-    text = _visible(render_page(content_of([*SPEND, stray])))
+    little: dict[str, Any] = {"country_code": "ZA", "spend_media": "0.02", "listeners": 1}
+    text = _visible(render_page(content_of([*SPEND, little])))
     assert "Countries with hardly any spend are left out (1)." in text
     assert "South Africa" not in text
 
@@ -400,8 +411,8 @@ def test_countries_without_room_are_not_said_to_have_hardly_any_spend() -> None:
     text = _visible(render_page(content_of(equal)))
     assert "Only the 15 countries with the greatest spend are drawn: 15 more are left out." in text
     assert "hardly any spend" not in text
-    stray = {"country_code": "ZA", "spend_media": "0.02", "listeners": 1}
-    both = _visible(render_page(content_of([*equal, stray])))
+    little = {"country_code": "ZA", "spend_media": "0.02", "listeners": 1}
+    both = _visible(render_page(content_of([*equal, little])))
     assert "hardly any spend are left out (1). Only the 15 countries" in both
     assert ": 15 more are left out." in both
 
