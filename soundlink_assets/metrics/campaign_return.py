@@ -48,14 +48,14 @@ _EXACT = pl.Decimal(38, 12)
 def monthly_spend(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     """Rows of `soundlink.campaign_country_daily` by month; the months may be put together.
 
-    One row per campaign, currency and month, with sums over final days, `open_rows` on the others,
-    and whether any day has spend (`has_spend`).
+    One row per campaign, currency, month and country, with sums over final days, `open_rows` on the
+    others, and whether any day has spend (`has_spend`).
     """
     final = pl.col(IS_SETTLED)
     return (
         with_is_settled(rows, log, CAMPAIGN_COUNTRY_DAILY)
         .with_columns(month_of_day())
-        .group_by("campaign_id", "currency", "month")
+        .group_by("campaign_id", "currency", "month", "country_code")
         .agg(
             newest("campaign_name"),
             pl.col(_SPEND).filter(final).sum(),
@@ -96,12 +96,27 @@ def campaign_return(
     return conformed(card, CAMPAIGN_RETURN)
 
 
-def country_revenue(statements: pl.DataFrame, plays: pl.DataFrame) -> pl.DataFrame:
-    """`attributed_revenue` of `priced_streams`, per campaign, country and currency."""
+def country_value(
+    statements: pl.DataFrame, plays: pl.DataFrame, spend: pl.DataFrame
+) -> pl.DataFrame:
+    """What a campaign's streams earned in each country, and what a listener may have cost at most.
+
+    Per campaign, country and currency: `revenue_per_stream`, `break_even_cost_per_listener` (null
+    without spend in that currency).
+    """
     sales = _sales(statements)
     earned = _earned(sales, _with_rate(sales, plays), _covered_months(sales, plays))
-    return earned.group_by("campaign_id", "country_code", "currency").agg(
-        pl.col("streams").sum().alias("priced_streams"), pl.col("attributed_revenue").sum()
+    country = ("campaign_id", "country_code", "currency")
+    revenue = pl.col("attributed_revenue")
+    return (
+        earned.group_by(country)
+        .agg(pl.col("streams").sum(), revenue.sum())
+        .join(spend.group_by(country).agg(pl.col("listeners").sum()), on=country, how="left")
+        .select(
+            *country,
+            divided(revenue, pl.col("streams")).alias("revenue_per_stream"),
+            divided(revenue, pl.col("listeners")).alias("break_even_cost_per_listener"),
+        )
     )
 
 

@@ -35,10 +35,12 @@ from soundlink_assets.schema.analytics import (
     PLAY_KINDS,
 )
 from soundlink_assets.schema.ratios import COUNTRY_RATIOS, SPILLOVER_RATIOS
-from soundlink_assets.schema.tables import Table
 
 _CAMPAIGN = ("campaign_id", "currency")
 _COUNTRY = ("campaign_id", "country_code", "currency")
+
+COUNTRY_VALUE = ("revenue_per_stream", "break_even_cost_per_listener")
+"""What a country earns by statements, see `campaign_return.country_value`."""
 
 
 def campaign_scorecard(
@@ -48,22 +50,29 @@ def campaign_scorecard(
 
     Days after `as_of` are left out. Raises OutOfRangeError.
     """
-    return _scorecard(CAMPAIGN_SCORECARD, efficiency, spillover, as_of, by=_CAMPAIGN)
+    return conformed(_scorecard(efficiency, spillover, as_of, _CAMPAIGN), CAMPAIGN_SCORECARD)
 
 
 def country_scorecard(
-    efficiency: pl.DataFrame, spillover: pl.DataFrame, as_of: date
-) -> pl.DataFrame:
-    """One row per campaign and country (and currency); as `campaign_scorecard`, ranked."""
-    return _scorecard(COUNTRY_SCORECARD, efficiency, spillover, as_of, by=_COUNTRY)
-
-
-def _scorecard(
-    table: Table,
     efficiency: pl.DataFrame,
     spillover: pl.DataFrame,
     as_of: date,
-    by: Sequence[str],
+    value: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """One row per campaign and country (and currency); as `campaign_scorecard`, ranked.
+
+    `value` is what `campaign_return.country_value` gives; None without statements.
+    """
+    card = _scorecard(efficiency, spillover, as_of, _COUNTRY)
+    if value is None:
+        card = card.with_columns(pl.lit(None, pl.Float64).alias(name) for name in COUNTRY_VALUE)
+    else:
+        card = card.join(value, on=_COUNTRY, how="left")
+    return conformed(card, COUNTRY_SCORECARD)
+
+
+def _scorecard(
+    efficiency: pl.DataFrame, spillover: pl.DataFrame, as_of: date, by: Sequence[str]
 ) -> pl.DataFrame:
     until = pl.col("report_date") <= as_of
     spend = efficiency.filter(until)
@@ -84,7 +93,7 @@ def _scorecard(
             how="left",
             nulls_equal=True,
         ).with_columns(pl.col(f"days{suffix}").fill_null(0))
-    return conformed(card.with_columns(pl.col("settled_days").fill_null(0)), table)
+    return card.with_columns(pl.col("settled_days").fill_null(0))
 
 
 def newest_final_day(*tables: pl.DataFrame) -> date | None:

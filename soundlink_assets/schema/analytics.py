@@ -535,6 +535,29 @@ def _scorecard_columns(*, ranked: bool) -> tuple[Column, ...]:
         ),
         *_period("", "to date", ranked=ranked),
         *_period(FINAL_SUFFIX, f"over the last {FINAL_DAYS} final days", ranked=ranked),
+        *(_country_value() if ranked else ()),
+    )
+
+
+def _country_value() -> tuple[Column, ...]:
+    """What a country is worth by the distributors' statements: see `metrics.campaign_return`."""
+    note = "On final days, by distributors' statements in this currency; null without any."
+    return (
+        column(
+            "revenue_per_stream",
+            Kind.RATIO,
+            f"What a stream of the campaign's listeners there earned. {note} {NOT_SUMMED}",
+            unit="currency per play",
+            nullable=True,
+        ),
+        column(
+            "break_even_cost_per_listener",
+            Kind.RATIO,
+            "What the streams earned per listener: cost_per_listener_all_in above it is not earned "
+            f"back. {note} {NOT_SUMMED}",
+            unit="currency per person",
+            nullable=True,
+        ),
     )
 
 

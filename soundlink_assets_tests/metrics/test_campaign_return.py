@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from soundlink_assets.metrics.campaign_return import (
     campaign_return,
-    country_revenue,
+    country_value,
     monthly_spend,
 )
 from soundlink_assets.metrics.track_month_share import monthly_plays, track_month_share
@@ -183,11 +183,18 @@ def test_it_says_until_when_statements_cover_the_campaign(
     assert found == (covers_until, missing, covers)
 
 
-def test_the_value_of_a_country_is_what_its_streams_earn() -> None:
+def test_the_value_of_a_country_is_what_its_streams_earn_per_stream_and_per_listener() -> None:
     rows = engagement_rows(_play(100), _play(50, country_code="DE"))
-    value = country_revenue(statements(US_APRIL), monthly_plays(rows, log_of(rows)))
-    us = value.filter(country_code="US").select("priced_streams", "attributed_revenue")
-    assert us.row(0) == (100, Decimal("0.4"))
+    costs = country_rows({"listeners": 40}, {"listeners": 7, "currency": "EUR"})
+    value = country_value(
+        statements(US_APRIL),
+        monthly_plays(rows, log_of(rows)),
+        monthly_spend(costs, log_of(costs)),
+    )
+    assert value.sort("country_code", descending=True).rows() == [
+        ("c1", "US", "USD", pytest.approx(0.004), pytest.approx(0.01)),
+        ("c1", "DE", "USD", pytest.approx(0.004), None),
+    ]
 
 
 @given(sales=mixed_sale_frames, plays=play_frames, spend=spend_frames, seed=st.integers(0, 99))

@@ -366,3 +366,20 @@ def test_the_result_has_the_described_columns_and_types(compute: Any, table: Any
     assert card.schema == polars_schema(table)
     required = [column.name for column in table.columns if not column.nullable]
     assert not card.select(required).null_count().row(0).count(1)
+
+
+def test_a_country_has_a_value_where_statements_give_one() -> None:
+    daily = _daily({"country_code": "US"}, {"country_code": "DE"})
+    value = pl.DataFrame(
+        {
+            "campaign_id": ["c1", "c1"],
+            "country_code": ["US", "US"],
+            "currency": ["USD", "EUR"],
+            "revenue_per_stream": [0.004, 0.1],
+            "break_even_cost_per_listener": [0.01, None],
+        }
+    )
+    columns = ["country_code", "revenue_per_stream", "break_even_cost_per_listener"]
+    card = country_scorecard(daily, NO_PLAYS, AS_OF, value)
+    assert card.select(columns).rows() == [("DE", None, None), ("US", 0.004, 0.01)]
+    assert country_scorecard(daily, NO_PLAYS, AS_OF)["revenue_per_stream"].null_count() == 2

@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from soundlink_assets.metrics.campaign_return import (
     campaign_return,
-    country_revenue,
+    country_value,
     monthly_spend,
 )
 from soundlink_assets.metrics.track_month_share import monthly_plays, track_month_share
@@ -89,7 +89,7 @@ earned AS (
 ),
 spent AS (
     SELECT campaign_id, currency, sum(spend_total)::DOUBLE AS spend_total
-    FROM spend JOIN spend_final USING (requested_campaign_id, report_date) GROUP BY ALL
+    FROM spend SEMI JOIN spend_final USING (requested_campaign_id, report_date) GROUP BY ALL
 )
 SELECT campaign_id, currency, revenue / nullif(spend_total, 0) AS recoup_ratio_by_month
 FROM earned JOIN spent USING (campaign_id, currency) ORDER BY ALL
@@ -133,9 +133,15 @@ FROM earned WHERE revenue IS NOT NULL GROUP BY ALL ORDER BY ALL
 
 RETURN_BY_COUNTRY = f"""
 {ATTRIBUTED}
-SELECT campaign_id, country_code, currency, sum(streams)::BIGINT AS priced_streams,
-    sum(revenue) AS attributed_revenue
-FROM earned WHERE revenue IS NOT NULL GROUP BY ALL ORDER BY ALL
+, listeners AS (
+    SELECT campaign_id, country_code, currency, sum(listeners) AS listeners
+    FROM spend SEMI JOIN spend_final USING (requested_campaign_id, report_date) GROUP BY ALL
+)
+SELECT campaign_id, country_code, currency,
+    sum(revenue) / sum(streams) AS revenue_per_stream,
+    sum(revenue) / nullif(any_value(listeners), 0) AS break_even_cost_per_listener
+FROM earned LEFT JOIN listeners USING (campaign_id, country_code, currency)
+WHERE revenue IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 _modest = settings(max_examples=15, deadline=None)
@@ -178,7 +184,7 @@ def _computed(
     return (
         track_month_share(sales, *monthly),
         campaign_return(sales, *monthly),
-        country_revenue(sales, monthly[0]),
+        country_value(sales, *monthly),
     )
 
 
