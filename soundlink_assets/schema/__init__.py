@@ -14,6 +14,12 @@ from soundlink_assets.schema.campaigns import (
     CAMPAIGNS,
 )
 from soundlink_assets.schema.exports import Export, Scope
+from soundlink_assets.schema.soundlinks import (
+    SOUNDLINK,
+    SOUNDLINK_COUNTRY_DAILY,
+    SOUNDLINK_ENGAGEMENT_DAILY,
+    SOUNDLINKS,
+)
 
 EXPORTS: tuple[Export, ...] = (CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY)
 
@@ -23,6 +29,10 @@ __all__ = [
     "CAMPAIGN_COUNTRY_DAILY",
     "CAMPAIGN_ENGAGEMENT_DAILY",
     "EXPORTS",
+    "SOUNDLINK",
+    "SOUNDLINKS",
+    "SOUNDLINK_COUNTRY_DAILY",
+    "SOUNDLINK_ENGAGEMENT_DAILY",
     "Export",
     "Scope",
 ]
