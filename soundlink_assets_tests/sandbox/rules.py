@@ -27,7 +27,8 @@ def breaches(rule: Rule, rows: list[JsonRow]) -> Iterator[JsonRow]:
 def _keeps(rule: Rule, row: JsonRow) -> bool:
     match rule:
         case SumIdentity():
-            return bool(row[rule.total] == sum(row[part] for part in rule.parts))
+            parts = [row[part] for part in rule.parts]
+            return None in parts or bool(row[rule.total] == sum(parts))
         case RatioIdentity():
             return bool(row[rule.ratio] == published(rule, row))
         case Format():

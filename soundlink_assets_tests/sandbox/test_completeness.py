@@ -1,5 +1,6 @@
 from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
+from statistics import variance
 
 import pytest
 
@@ -142,3 +143,96 @@ def test_before_the_first_batch_of_a_day_yesterdays_is_served(world: World) -> N
     assert world.exported_at(datetime(2026, 3, 5, 2, 59, tzinfo=UTC)) == datetime(
         2026, 3, 4, 3, tzinfo=UTC
     )
+
+
+class TestCurves:
+    """`Completeness`: how late figures are can be chosen."""
+
+    CURVE = (0.2, 0.4, 0.6, 0.8)
+
+    def shares(self, completeness: Completeness, ages: range = range(1, 10)) -> list[float]:
+        """Reported plays of a month, by whole days since the day closed, as parts of the final."""
+        world = World(
+            SandboxConfig(completeness=completeness, batch_hours=(0,), daily_budget_factor=20),
+            ANCHOR,
+        )
+        totals: list[float] = []
+        for age in (*ages, 30):
+            days = [figures(world, EXPORTS[0], day, midnight_after(day, age)) for day in DAYS[:8]]
+            totals.append(sum(row["streams"] for day in days for row in day.values()))
+        return [total / totals[-1] for total in totals[:-1]]
+
+    def test_a_curve_is_met_at_each_age(self) -> None:
+        shares = self.shares(Completeness(curve=self.CURVE))
+        assert shares == pytest.approx([*self.CURVE, 1, 1, 1, 1, 1], abs=0.03)
+
+    def test_the_default_is_a_curve_too(self) -> None:
+        expected = (*Completeness().curve, 1.0, 1.0)
+        assert self.shares(Completeness()) == pytest.approx(expected, abs=0.03)
+
+    def test_between_two_days_it_is_linear(self) -> None:
+        assert Completeness(curve=self.CURVE).fraction(1.5) == pytest.approx(0.5)
+        assert Completeness(curve=self.CURVE).fraction(3.5) == pytest.approx(0.9)
+        assert Completeness(curve=self.CURVE).fraction(4) == 1
+
+    def test_noise_and_excess_make_figures_fall_as_well(self) -> None:
+        for completeness in (
+            Completeness(noise=0.2),
+            Completeness(overreported=0.5),
+        ):
+            world = World(SandboxConfig(completeness=completeness), ANCHOR)
+            signs = set()
+            for day in DAYS[:6]:
+                early = figures(world, EXPORTS[0], day, batch_after(day, 5))
+                late = figures(world, EXPORTS[0], day, batch_after(day, 8))
+                for key in early.keys() & late.keys():
+                    difference = late[key]["streams"] - early[key]["streams"]
+                    signs.add((difference > 0) - (difference < 0))
+            assert signs == {-1, 0, 1}
+
+    def test_campaigns_can_differ(self) -> None:
+        day = DAYS[0]
+        plays = {
+            stage.plays
+            for campaign in ("a", "b", "c")
+            if (stage := stage_of(day, batch_after(day, 2), Completeness(spread=0.5), campaign))
+        }
+        assert len(plays) == 3
+        assert all(0.6 < fraction < 1 for fraction in plays)
+
+    def test_final_figures_do_not_depend_on_how_late_they_were(self, world: World) -> None:
+        odd = Completeness(curve=(0.1,), spread=1, noise=0.5, overreported=0.9)
+        other = World(SandboxConfig(completeness=odd), ANCHOR)
+        day = DAYS[3]
+        for export in EXPORTS:
+            final = figures(world, export, day, batch_after(day, 8))
+            assert figures(other, export, day, batch_after(day, 8)) == final
+
+    @pytest.mark.parametrize("curve", [(), (0.5,) * 8])
+    def test_a_curve_has_one_to_seven_fractions(self, curve: tuple[float, ...]) -> None:
+        with pytest.raises(ValueError, match="1 to 7"):
+            Completeness(curve=curve)
+
+
+def test_the_audience_can_vary_more_from_day_to_day_around_the_same_mean() -> None:
+    usual, varied = (
+        daily_listeners(World(SandboxConfig(dispersion=dispersion), ANCHOR))
+        for dispersion in (0.0, 0.3)
+    )
+    assert sum(varied) == pytest.approx(sum(usual), rel=0.15)
+    assert variance(varied) > 2 * variance(usual)
+
+
+def daily_listeners(world: World) -> list[int]:
+    """Listeners of the first campaign on the days of a month with spend."""
+    campaign = world.campaigns[0]
+    return [
+        sum(row["listeners"] for row in world.rows(EXPORTS[0].name, campaign.id, day, now))
+        for each in DAYS
+        if campaign.spends_on(each)
+        for day, now in [(Window(each, each), batch_after(each, 10))]
+    ]
+
+
+def midnight_after(day: date, days: int) -> datetime:
+    return datetime.combine(day + timedelta(days=days), time(), UTC)

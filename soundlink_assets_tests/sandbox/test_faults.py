@@ -1,15 +1,19 @@
 import gzip
 import json
+import socket
+import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from soundlink_assets.sandbox import Fault, RunningSandbox
+from soundlink_assets.sandbox.edits import set_field
 from soundlink_assets.sandbox.faults import Stage
 from soundlink_assets.sandbox.ready_made import known_faults
 from soundlink_assets.schema import (
@@ -20,9 +24,8 @@ from soundlink_assets.schema import (
 )
 from soundlink_assets.schema.rules import RatioIdentity, SumIdentity
 from soundlink_assets.schema.window import Window
-from soundlink_assets_tests.sandbox.conftest import NOW
+from soundlink_assets_tests.sandbox.conftest import NOW, data_of, error_of
 from soundlink_assets_tests.sandbox.rules import breaches
-from soundlink_assets_tests.sandbox.test_routes import data_of, error_of
 from soundlink_assets_tests.waiting import wait_for
 
 WINDOW = Window(date(2026, 4, 1), date(2026, 4, 7))
@@ -56,10 +59,10 @@ class Exporting:
         assert response.headers["x-row-count"] == str(len(lines))
         return [json.loads(line) for line in lines]
 
-    def spoiled_row(self, fault: Fault, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def changed_row(self, fault: Fault, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The one row that the fault changes: as it should be and as it came."""
-        clean, spoiled = self.rows(), self.rows(fault, **options)
-        differing = [pair for pair in zip(clean, spoiled, strict=True) if pair[0] != pair[1]]
+        clean, changed = self.rows(), self.rows(fault, **options)
+        differing = [pair for pair in zip(clean, changed, strict=True) if pair[0] != pair[1]]
         assert len(differing) == 1
         return differing[0]
 
@@ -69,7 +72,7 @@ def country(http: httpx.Client, sandbox: RunningSandbox) -> Exporting:
     return Exporting(http, sandbox, CAMPAIGN_COUNTRY_DAILY)
 
 
-class TestAnswersInstead:
+class TestResponsesInstead:
     @pytest.mark.parametrize(
         ("fault", "status"),
         [
@@ -84,6 +87,7 @@ class TestAnswersInstead:
             (Fault.NOT_FOUND, 404),
             (Fault.INVALID_QUERY_PARAMETER, 400),
             (Fault.INVALID_DATE_RANGE, 400),
+            (Fault.GONE, 410),
             (Fault.INTERNAL_ERROR, 500),
         ],
     )
@@ -95,6 +99,7 @@ class TestAnswersInstead:
     def test_codes_that_no_document_names(self, country: Exporting) -> None:
         assert error_of(country.fetch(Fault.UNKNOWN_CLIENT_ERROR)) == (409, "campaign_busy")
         assert error_of(country.fetch(Fault.UNKNOWN_SERVER_ERROR)) == (503, "service_unavailable")
+        assert error_of(country.fetch(Fault.FORBIDDEN)) == (403, "campaign_locked")
 
     def test_rate_limited_says_when_to_come_back(self, country: Exporting) -> None:
         response = country.fetch(Fault.RATE_LIMITED, seconds=1800)
@@ -106,19 +111,23 @@ class TestAnswersInstead:
         assert error_of(response) == (429, "rate_limit_exceeded")
         assert "retry-after" not in response.headers
 
-    def test_a_gateway_answers_with_a_page_or_with_nothing(self, country: Exporting) -> None:
+    def test_a_gateway_responds_with_a_page_or_with_nothing(self, country: Exporting) -> None:
         bad_gateway = country.fetch(Fault.BAD_GATEWAY)
         assert (bad_gateway.status_code, bad_gateway.headers["content-type"]) == (502, "text/html")
         assert bad_gateway.text.startswith("<html>")
         timeout = country.fetch(Fault.GATEWAY_TIMEOUT)
         assert (timeout.status_code, timeout.content) == (504, b"")
+        missing = country.fetch(Fault.PAGE_NOT_FOUND)
+        assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html")
+        nothing = country.fetch(Fault.NO_CONTENT)
+        assert (nothing.status_code, nothing.content) == (204, b"")
 
     def test_a_redirect_points_elsewhere(self, country: Exporting) -> None:
         response = country.fetch(Fault.REDIRECT, location="http://127.0.0.1:1/v1/ping")
         assert response.status_code == 307
         assert response.headers["location"] == "http://127.0.0.1:1/v1/ping"
 
-    def test_a_dropped_connection_ends_without_an_answer(
+    def test_a_dropped_connection_ends_without_a_response(
         self, country: Exporting, sandbox: RunningSandbox
     ) -> None:
         with pytest.raises(httpx.TransportError):
@@ -128,7 +137,7 @@ class TestAnswersInstead:
 
 
 class TestOnTheWay:
-    def test_latency_and_a_slow_body_last_longer_than_the_patience_of_a_client(
+    def test_latency_and_a_slow_body_last_longer_than_the_deadline_of_a_client(
         self, country: Exporting, sandbox: RunningSandbox
     ) -> None:
         country.http.timeout = httpx.Timeout(10, read=0.2)
@@ -137,7 +146,7 @@ class TestOnTheWay:
             with pytest.raises(httpx.ReadTimeout):
                 country.fetch(fault, seconds=60)
             # What the client has given up may still be on its way into the sandbox.
-            wait_for(lambda: sandbox.requests, 60, "the sandbox has answered", every=0.05)
+            wait_for(lambda: sandbox.requests, 60, "the sandbox has responded", every=0.05)
 
     def test_after_the_pause_the_answer_is_whole(self, country: Exporting) -> None:
         clean = country.fetch().content
@@ -215,6 +224,8 @@ class TestBodies:
         response = exporting.fetch(Fault.MISSING_ROW_COUNT)
         assert "x-row-count" not in response.headers
         assert response.content == exporting.fetch().content
+        unreadable = exporting.fetch(Fault.UNREADABLE_ROW_COUNT, value="many")
+        assert unreadable.headers["x-row-count"] == "many"
 
     @pytest.mark.parametrize(
         ("fault", "restore"),
@@ -243,10 +254,10 @@ class TestBodies:
         assert sorted(map(str, shuffled)) == sorted(map(str, clean))
 
     def test_absent_optional_keys_are_those_that_were_null(self, exporting: Exporting) -> None:
-        clean, thin = exporting.rows(), exporting.rows(Fault.ABSENT_OPTIONAL_KEYS)
-        assert thin != clean
+        clean, fewer = exporting.rows(), exporting.rows(Fault.ABSENT_OPTIONAL_KEYS)
+        assert fewer != clean
         required = {c.name for c in exporting.export.rows.columns if c.required}
-        for before, after in zip(clean, thin, strict=True):
+        for before, after in zip(clean, fewer, strict=True):
             gone = before.keys() - after.keys()
             assert all(before[name] is None for name in gone)
             assert not gone & required
@@ -256,7 +267,7 @@ class TestBodies:
         named = exporting.rows(Fault.EXTRA_KEYS, field="weather")
         assert all("weather" in row for row in named)
 
-    def test_unicode_line_separators_stand_unescaped_in_names(self, exporting: Exporting) -> None:
+    def test_unicode_line_separators_are_unescaped_in_names(self, exporting: Exporting) -> None:
         body = exporting.fetch(Fault.UNICODE_LINE_SEPARATORS).text
         rows = [json.loads(line) for line in body.split("\n")[:-1]]
         assert len(body.splitlines()) > len(rows)
@@ -279,7 +290,7 @@ class TestBodies:
         assert {row["exported_at"] for row in stale} == {"2026-04-09T03:00:00Z"}
 
     @pytest.mark.parametrize("fault", [Fault.UNPARSABLE_LINE, Fault.INVALID_UTF8])
-    def test_a_line_that_is_no_json(self, exporting: Exporting, fault: Fault) -> None:
+    def test_a_line_that_is_not_json(self, exporting: Exporting, fault: Fault) -> None:
         lines = exporting.fetch(fault).content.split(b"\n")[:-1]
         broken_lines = []
         for number, line in enumerate(lines):
@@ -290,18 +301,18 @@ class TestBodies:
         assert len(broken_lines) == 1
         assert broken_lines[0] < len(lines) - 1
 
-    def test_a_line_that_is_no_object(self, exporting: Exporting) -> None:
+    def test_a_line_that_is_not_an_object(self, exporting: Exporting) -> None:
         rows: list[Any] = [*exporting.rows(Fault.NOT_AN_OBJECT)]
         assert sum(isinstance(row, list) for row in rows) == 1
 
     def test_a_required_key_is_missing_null_or_of_another_type(self, exporting: Exporting) -> None:
-        clean, without = exporting.spoiled_row(Fault.REQUIRED_KEY_MISSING, field="country_code")
+        clean, without = exporting.changed_row(Fault.REQUIRED_KEY_MISSING, field="country_code")
         assert clean.keys() - without.keys() == {"country_code"}
-        _, null = exporting.spoiled_row(Fault.REQUIRED_KEY_NULL, field="exported_at")
+        _, null = exporting.changed_row(Fault.REQUIRED_KEY_NULL, field="exported_at")
         assert null["exported_at"] is None
-        _, text = exporting.spoiled_row(Fault.WRONG_TYPE, field="streams")
+        _, text = exporting.changed_row(Fault.WRONG_TYPE, field="streams")
         assert text["streams"] == "12"
-        _, number = exporting.spoiled_row(Fault.WRONG_TYPE, field="campaign_name", value=5)
+        _, number = exporting.changed_row(Fault.WRONG_TYPE, field="campaign_name", value=5)
         assert number["campaign_name"] == 5
 
     def test_another_schema_version(self, exporting: Exporting) -> None:
@@ -311,10 +322,10 @@ class TestBodies:
         assert {row["schema_version"] for row in rows} == {"2.0"}
 
     def test_a_row_of_another_campaign_or_day(self, exporting: Exporting) -> None:
-        _, stranger = exporting.spoiled_row(Fault.OTHER_CAMPAIGN)
+        _, foreign = exporting.changed_row(Fault.OTHER_CAMPAIGN)
         ids = {c.campaign_id for c in exporting.sandbox.world.campaigns}
-        assert stranger["campaign_id"] not in ids
-        _, early = exporting.spoiled_row(Fault.OTHER_DAY)
+        assert foreign["campaign_id"] not in ids
+        _, early = exporting.changed_row(Fault.OTHER_DAY)
         assert early["report_date"] == "2026-03-31"
 
     def test_duplicates_are_exact_or_in_conflict(self, exporting: Exporting) -> None:
@@ -329,8 +340,24 @@ class TestBodies:
             first, second = [row for row, found in zip(rows, keys, strict=True) if found == twice]
             assert (first != second) == different
 
+    def test_rows_can_be_lost_for_good(self, exporting: Exporting) -> None:
+        assert exporting.rows(Fault.LOST_ROWS, value=3) == exporting.rows()[3:]
+
+    def test_a_row_of_another_organisation_and_days_of_another_zone(
+        self, exporting: Exporting
+    ) -> None:
+        _, foreign = exporting.changed_row(Fault.OTHER_ACCOUNT)
+        assert foreign["account_id"] != exporting.sandbox.world.account_id
+        rows = exporting.rows(Fault.OTHER_TIMEZONE)
+        assert {row["report_date_timezone"] for row in rows} == {"America/New_York"}
+
+    def test_numbers_and_text_that_nothing_holds(self, exporting: Exporting) -> None:
+        assert exporting.fetch(Fault.HUGE_NUMBER).text.count(":1e99999999999999999999,") == 1
+        surrogate = exporting.fetch(Fault.LONE_SURROGATE).text
+        assert surrogate.count(r'"campaign_name":"Ni\ud83d"') == 1
+
     def test_a_negative_count(self, exporting: Exporting) -> None:
-        _, negative = exporting.spoiled_row(Fault.NEGATIVE_COUNT, field="listeners")
+        _, negative = exporting.changed_row(Fault.NEGATIVE_COUNT, field="listeners")
         assert negative["listeners"] == -3
 
 
@@ -344,18 +371,140 @@ class TestIdentities:
         rule: SumIdentity | RatioIdentity,
     ) -> None:
         exporting = Exporting(http, sandbox, export)
-        clean, spoiled = exporting.spoiled_row(Fault.named(f"broken_{rule.name}"), by=0.5)
-        assert list(breaches(rule, [spoiled])) == [spoiled]
-        changed = {name for name in clean if clean[name] != spoiled[name]}
-        assert changed == {rule.total if isinstance(rule, SumIdentity) else rule.ratio}
+        clean, changed = exporting.changed_row(Fault.named(f"broken_{rule.name}"), by=0.5)
+        assert list(breaches(rule, [changed])) == [changed]
+        names = {name for name in clean if clean[name] != changed[name]}
+        assert names == {rule.total if isinstance(rule, SumIdentity) else rule.ratio}
 
     def test_a_sum_of_counts_breaks_by_whole_numbers(
         self, http: httpx.Client, sandbox: RunningSandbox
     ) -> None:
         exporting = Exporting(http, sandbox, CAMPAIGN_ENGAGEMENT_DAILY)
-        clean, spoiled = exporting.spoiled_row(Fault.BROKEN_LISTENERS_IDENTITY)
-        assert spoiled["listeners"] == clean["listeners"] + 1
-        assert isinstance(spoiled["listeners"], int)
+        clean, changed = exporting.changed_row(Fault.BROKEN_LISTENERS_IDENTITY)
+        assert changed["listeners"] == clean["listeners"] + 1
+        assert isinstance(changed["listeners"], int)
+
+
+class TestStamps:
+    """`exported_at` that is not one and the same newest moment."""
+
+    def test_rows_of_one_delivery_can_be_exported_at_two_moments(self, country: Exporting) -> None:
+        stamps = [row["exported_at"] for row in country.rows(Fault.MIXED_EXPORTED_AT, hours=24)]
+        assert stamps[:4] == ["2026-04-19T03:00:00Z", "2026-04-20T03:00:00Z"] * 2
+        later = {row["exported_at"] for row in country.rows(Fault.MIXED_EXPORTED_AT, hours=-24)}
+        assert later == {"2026-04-20T03:00:00Z", "2026-04-21T03:00:00Z"}
+
+    @pytest.mark.parametrize(
+        ("fault", "expected"),
+        [
+            (Fault.OLDER_EXPORTED_AT, "2026-04-18T03:00:00Z"),
+            (Fault.FUTURE_EXPORTED_AT, "2026-04-22T03:00:00Z"),
+        ],
+    )
+    def test_all_rows_can_be_older_or_of_the_future(
+        self, country: Exporting, fault: Fault, expected: str
+    ) -> None:
+        clean, changed = country.rows(), country.rows(fault)
+        assert {row["exported_at"] for row in changed} == {expected}
+        assert [{**row, "exported_at": ""} for row in changed] == [
+            {**row, "exported_at": ""} for row in clean
+        ]
+
+    def test_the_clock_of_a_response_can_be_off_or_missing(self, country: Exporting) -> None:
+        ahead = country.fetch(Fault.CLOCK_OFF, hours=24 * 12)
+        behind = country.fetch(Fault.CLOCK_OFF, hours=-7)
+        assert parsedate_to_datetime(ahead.headers["date"]) == NOW + timedelta(days=12)
+        assert parsedate_to_datetime(behind.headers["date"]) == NOW - timedelta(hours=7)
+        assert "date" not in country.fetch(Fault.MISSING_DATE).headers
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        ("fault", "declared", "decompress"),
+        [
+            (Fault.UNDECLARED_GZIP, None, gzip.decompress),
+            (Fault.X_GZIP, "x-gzip", gzip.decompress),
+            (Fault.DEFLATE, "deflate", zlib.decompress),
+        ],
+    )
+    def test_a_body_can_be_compressed_and_declared_in_other_ways_and_be_cut(
+        self,
+        country: Exporting,
+        fault: Fault,
+        declared: str | None,
+        decompress: Callable[[bytes], bytes],
+    ) -> None:
+        clean = country.fetch().content
+        whole = self.raw(country, fault)
+        assert whole.headers.get("content-encoding") == declared
+        assert decompress(whole.content) == clean
+        cut = self.raw(country, Fault.named(f"{fault}_cut"))
+        assert whole.content.startswith(cut.content)
+        with pytest.raises((EOFError, zlib.error)):
+            decompress(cut.content)
+
+    def test_a_small_body_can_unpack_to_a_very_large_one(self, country: Exporting) -> None:
+        bomb = self.raw(country, Fault.GZIP_BOMB, value=8)
+        assert len(bomb.content) < 20_000
+        assert len(gzip.decompress(bomb.content)) == 8 * 2**20
+
+    def raw(self, country: Exporting, fault: Fault, **options: Any) -> httpx.Response:
+        """The response with the bytes as they came."""
+        country.sandbox.fail("*/export", fault, **options)
+        query = {"startDate": str(WINDOW.first), "endDate": str(WINDOW.last)}
+        with country.http.stream("GET", country.path, params=query) as response:
+            content = b"".join(response.iter_raw())
+        raw = httpx.Response(response.status_code, content=content)
+        raw.headers = response.headers
+        return raw
+
+
+class TestSlowness:
+    """Responses that go on for as long as a client lets them."""
+
+    def test_headers_can_trickle_without_an_end(self, country: Exporting) -> None:
+        country.sandbox.fail("*", Fault.SLOW_HEADERS, seconds=0.01)
+        received = _read_for(country, 0.5)
+        assert received.startswith(b"HTTP/1.1 200 OK\r\nx-slow-0: 0\r\n")
+        assert received.count(b"x-slow") > 5
+        assert b"\r\n\r\n" not in received
+
+    @pytest.mark.parametrize("path", ["/v1/campaigns", None], ids=["list", "export"])
+    def test_a_body_can_come_in_a_hundred_pieces(
+        self, country: Exporting, path: str | None
+    ) -> None:
+        clean = country.http.get(path or country.path).content
+        country.sandbox.fail("*", Fault.TRICKLING_BODY, seconds=0.002)
+        begun = time.monotonic()
+        response = country.http.get(path or country.path)
+        assert time.monotonic() - begun > 0.15
+        assert len(response.content) == len(clean)
+
+    def test_so_can_the_body_of_an_error(self, country: Exporting) -> None:
+        begun = time.monotonic()
+        assert error_of(country.fetch(Fault.SLOW_ERROR, seconds=0.002)) == (500, "internal_error")
+        assert time.monotonic() - begun > 0.15
+
+    def test_a_body_can_go_on_after_its_end(self, country: Exporting) -> None:
+        clean = country.fetch().content
+        endless = country.fetch(Fault.ENDLESS_BODY, seconds=0).content
+        assert endless == clean + b"\n" * 600
+
+
+def _read_for(country: Exporting, seconds: float) -> bytes:
+    """What comes over a plain connection within that time."""
+    url = country.http.base_url
+    received = b""
+    with socket.create_connection((url.host, url.port or 80)) as connection:
+        connection.sendall(b"GET /v1/ping HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            connection.settimeout(left)
+            try:
+                received += connection.recv(2**16)
+            except TimeoutError:
+                break
+    return received
 
 
 class TestListing:
@@ -365,6 +514,52 @@ class TestListing:
         sandbox.fail("/v1/campaigns", Fault.SHORT_PAGE)
         data = data_of(http.get("/v1/campaigns"))
         assert len(data["items"]) == data["pagination"]["totalCount"] - 1
+
+    def test_the_list_can_be_empty_or_lose_campaigns(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        clean = [item["campaignId"] for item in data_of(http.get("/v1/campaigns"))["items"]]
+        for fault, options, expected in (
+            (Fault.EMPTY, {}, []),
+            (Fault.VANISHED_ROWS, {}, [each for index, each in enumerate(clean) if index % 3]),
+            (Fault.VANISHED_ROWS, {"value": clean[1:2]}, [clean[0], *clean[2:]]),
+        ):
+            sandbox.fail("/v1/campaigns", fault, **options)
+            data = data_of(http.get("/v1/campaigns"))
+            assert [item["campaignId"] for item in data["items"]] == expected
+            assert data["pagination"]["totalCount"] == len(expected)
+
+    @pytest.mark.parametrize(
+        ("fault", "options", "text"),
+        [
+            (Fault.LONE_SURROGATE, {}, r'"artistName":"Ni\ud83d"'),
+            (Fault.LONE_SURROGATE, {"field": "trackName"}, r'"trackName":"Ni\ud83d"'),
+            (Fault.HUGE_NUMBER, {"field": "dailyBudget"}, '"dailyBudget":1e99999999999999999999'),
+            (Fault.REQUIRED_KEY_NULL, {"field": "campaignId"}, '"campaignId":null'),
+            (Fault.WRONG_TYPE, {"field": "createdAt", "value": 5}, '"createdAt":5'),
+        ],
+    )
+    def test_a_listed_campaign_can_hold_what_nobody_expects(
+        self,
+        http: httpx.Client,
+        sandbox: RunningSandbox,
+        fault: Fault,
+        options: dict[str, Any],
+        text: str,
+    ) -> None:
+        sandbox.fail("/v1/campaigns", fault, **options)
+        assert http.get("/v1/campaigns").text.count(text) == 1
+
+    def test_an_overview_can_disagree_with_the_rows(
+        self, http: httpx.Client, sandbox: RunningSandbox
+    ) -> None:
+        path = f"/v1/campaigns/{sandbox.world.campaigns[0].id}/metrics/overview"
+        clean = data_of(http.get(path))
+        sandbox.fail(path, Fault.OVERVIEW_OFF)
+        sandbox.fail(path, Fault.OVERVIEW_OFF, field="spend_media", by=-0.5)
+        first, second = (data_of(http.get(path)) for _ in range(2))
+        assert first == {**clean, "streams": clean["streams"] + 1}
+        assert second == {**clean, "spend_media": pytest.approx(clean["spend_media"] - 0.5)}
 
     def test_campaigns_of_the_first_revision_have_fewer_fields(
         self, http: httpx.Client, sandbox: RunningSandbox
@@ -388,6 +583,22 @@ class TestListing:
             http.get("/v1/campaigns", params={"page": page}).status_code for page in (1, 2, 3)
         ]
         assert statuses == [200, 500, 200]
+
+
+def test_one_country_can_have_amounts_in_two_currencies(country: Exporting) -> None:
+    clean, rows = country.rows(), country.rows(Fault.TWO_CURRENCIES)
+    (added,) = [row for row in rows if row not in clean]
+    assert added["currency"] == "EUR"
+    assert {**added, "currency": "USD"} in clean
+
+
+def test_a_fault_can_be_made_for_one_test(country: Exporting) -> None:
+    refusal = Fault(status=451, code="unavailable", headers=(("Retry-After", "tomorrow"),))
+    response = country.fetch(refusal)
+    assert error_of(response) == (451, "unavailable")
+    assert response.headers["retry-after"] == "tomorrow"
+    edited = Fault(edit=set_field("XX", "country_code", "all"))
+    assert {row["country_code"] for row in country.rows(edited)} == {"XX"}
 
 
 class TestPlan:
@@ -414,7 +625,7 @@ class TestPlan:
             assert http.get(export.path(spared.campaign_id)).status_code == 200
             assert http.get(export.path(hit.campaign_id)).status_code == 404
 
-    def test_it_waits_for_an_answer_that_can_show_it(
+    def test_it_waits_for_a_response_that_can_show_it(
         self, country: Exporting, sandbox: RunningSandbox
     ) -> None:
         sandbox.fail("*", Fault.BROKEN_SPL_IDENTITY)

@@ -13,8 +13,7 @@ from soundlink_assets.sandbox import (
 )
 from soundlink_assets.sandbox.access import RateLimits, RefusedError
 from soundlink_assets.settings import AuthStyle
-from soundlink_assets_tests.sandbox.conftest import ANCHOR, NOW
-from soundlink_assets_tests.sandbox.test_routes import error_of
+from soundlink_assets_tests.sandbox.conftest import ANCHOR, NOW, error_of
 
 
 @pytest.fixture(scope="module")
@@ -74,43 +73,6 @@ class TestLaterStyle:
 
 
 class TestKeys:
-    @pytest.mark.parametrize(
-        ("key", "code"), [(Key.REVOKED, "api_key_revoked"), (Key.EXPIRED, "api_key_expired")]
-    )
-    def test_a_dead_key_opens_nothing(self, sandbox: RunningSandbox, key: Key, code: str) -> None:
-        assert error_of(get(sandbox, x_api_key=key)) == (401, code)
-
-    @pytest.mark.parametrize(
-        "key", [Key.WITHOUT_METRICS, Key.WITHOUT_CAMPAIGNS, Key.WITHOUT_SCOPES]
-    )
-    def test_ping_needs_no_scope(self, sandbox: RunningSandbox, key: Key) -> None:
-        assert get(sandbox, x_api_key=key).status_code == 200
-
-    @pytest.mark.parametrize(
-        ("path", "scope"),
-        [
-            ("", "campaigns"),
-            ("/{id}", "campaigns"),
-            ("/{id}/metrics/overview", "metrics"),
-            ("/{id}/metrics/breakdown/export", "metrics"),
-            ("/{id}/metrics/engagement/export", "metrics"),
-        ],
-    )
-    def test_every_route_needs_its_scope_and_no_other(
-        self, sandbox: RunningSandbox, path: str, scope: str
-    ) -> None:
-        campaign_id = sandbox.world.campaigns[0].campaign_id
-        full_path = "/v1/campaigns" + path.format(id=campaign_id)
-        lacking, enough = (
-            (Key.WITHOUT_CAMPAIGNS, Key.WITHOUT_METRICS)
-            if scope == "campaigns"
-            else (Key.WITHOUT_METRICS, Key.WITHOUT_CAMPAIGNS)
-        )
-        refused = get(sandbox, full_path, x_api_key=lacking)
-        assert error_of(refused) == (403, "insufficient_scope")
-        assert f"{scope}:read" in refused.json()["error"]["message"]
-        assert get(sandbox, full_path, x_api_key=enough).status_code == 200
-
     def test_the_campaigns_of_another_organisation_are_not_found(
         self, sandbox: RunningSandbox
     ) -> None:
