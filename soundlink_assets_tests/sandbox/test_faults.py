@@ -519,11 +519,12 @@ class TestListing:
         self, http: httpx.Client, sandbox: RunningSandbox
     ) -> None:
         clean = [item["campaignId"] for item in data_of(http.get("/v1/campaigns"))["items"]]
-        for fault, options, expected in (
+        cases: tuple[tuple[Fault, dict[str, Any], list[str]], ...] = (
             (Fault.EMPTY, {}, []),
             (Fault.VANISHED_ROWS, {}, [each for index, each in enumerate(clean) if index % 3]),
             (Fault.VANISHED_ROWS, {"value": clean[1:2]}, [clean[0], *clean[2:]]),
-        ):
+        )
+        for fault, options, expected in cases:
             sandbox.fail("/v1/campaigns", fault, **options)
             data = data_of(http.get("/v1/campaigns"))
             assert [item["campaignId"] for item in data["items"]] == expected
