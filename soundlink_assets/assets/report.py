@@ -222,7 +222,10 @@ def _plays(reader: "Reader", window: Window) -> "pl.DataFrame":
 def _campaigns(
     cards: "pl.DataFrame", listed: "pl.DataFrame", plays: "pl.DataFrame"
 ) -> "pl.DataFrame":
-    """What each campaign promotes: type and status as delivered last, names as listed."""
+    """What each campaign promotes, those without figures too.
+
+    Type and status are as delivered last, names as listed.
+    """
     import polars as pl
 
     delivered = plays.group_by("campaign_id").agg(
@@ -230,9 +233,9 @@ def _campaigns(
         pl.col("status").sort_by("last_day").last(),
     )
     names = listed.select("campaign_id", "artist_name", pl.col("track_name").alias("promoted_name"))
+    ids = pl.concat([cards["campaign_id"], listed["campaign_id"]]).unique()
     return (
-        cards.select("campaign_id")
-        .unique()
+        ids.to_frame()
         .join(delivered, on="campaign_id", how="left")
         .join(names, on="campaign_id", how="left")
     )

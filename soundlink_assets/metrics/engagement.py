@@ -17,6 +17,7 @@ from soundlink_assets.metrics.final import with_is_settled
 from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY, Export
 from soundlink_assets.schema.analytics import (
     IS_SETTLED,
+    LINK_KIND,
     NEW_LISTENER_RATIO,
     NEW_SPILLOVER_RATIO,
     PLAYLIST_TRACK_SHARE,
@@ -99,6 +100,7 @@ def spillover_share(
             pl.col("spillover_tracks").fill_null(0),
             *(ratio_of_columns(ratio) for ratio in (*SPILLOVER_RATIOS, NEW_SPILLOVER_RATIO)),
             (promoted > 0).alias("promoted_track_seen"),
+            pl.lit(export.scope.name).alias(LINK_KIND),
         ),
         SPILLOVER_SHARE,
     )
@@ -180,6 +182,7 @@ def playlist_track_share(
             ratio_of_columns(NEW_LISTENER_RATIO),
             position.over(*_CAMPAIGN_DAY, "track_id"),
             position.over(_CAMPAIGN_DAY).is_not_null().alias("positions_known"),
+            pl.lit(export.scope.name).alias(LINK_KIND),
         ),
         PLAYLIST_TRACK_SHARE,
     )

@@ -31,6 +31,7 @@ from soundlink_assets.schema.analytics import (
     FINAL_SUFFIX,
     INTERVALS,
     IS_SETTLED,
+    LINK_KIND,
     MEASURES,
     PLAY_KINDS,
 )
@@ -48,7 +49,7 @@ def campaign_scorecard(
 ) -> pl.DataFrame:
     """One row per campaign (and currency), from `country_efficiency` and `spillover_share`.
 
-    Days after `as_of` are left out. Raises OutOfRangeError.
+    Days after `as_of`, and plays of soundlinks, are left out. Raises OutOfRangeError.
     """
     return conformed(_scorecard(efficiency, spillover, as_of, _CAMPAIGN), CAMPAIGN_SCORECARD)
 
@@ -76,7 +77,8 @@ def _scorecard(
 ) -> pl.DataFrame:
     until = pl.col("report_date") <= as_of
     spend = efficiency.filter(until)
-    plays = _with_currency(spillover.filter(until), spend)
+    of_campaigns = pl.col(LINK_KIND).ne_missing(pl.lit("soundlink"))
+    plays = _with_currency(spillover.filter(until, of_campaigns), spend)
     newest = newest_final_day(spend, plays)
     card = (
         _identity([spend, plays], by)

@@ -3,6 +3,8 @@
 How a table is computed is in the module of `metrics` named like it.
 """
 
+from dataclasses import replace
+
 from soundlink_assets.schema.ratios import (
     COUNTRY_RATIOS,
     NOT_SUMMED,
@@ -58,6 +60,33 @@ def _identity(source: str) -> tuple[Column, ...]:
             *_of(source, "country_code"),
             unit="ISO 3166-1 alpha-2",
         ),
+    )
+
+
+LINK_KIND = "link_kind"
+
+
+def _link_identity(source: str) -> tuple[Column, ...]:
+    """Day, link and country of a daily table of campaigns and soundlinks."""
+    day, campaign_id, name, country = _identity(source)
+    return (
+        day,
+        replace(
+            campaign_id,
+            description="Campaign, or soundlink (see link_kind), the same for its whole life.",
+        ),
+        replace(
+            name,
+            description="Its name on that day. It may change from day to day: group by id.",
+        ),
+        column(
+            LINK_KIND,
+            Kind.TEXT,
+            "What campaign_id is the id of: `campaign` or `soundlink`. Null means `campaign`.",
+            *_of(source, "campaign_id"),
+            nullable=True,
+        ),
+        country,
     )
 
 
@@ -211,7 +240,7 @@ SPILLOVER_SHARE = Table(
     key=("report_date", "campaign_id", "country_code"),
     day_column="report_date",
     columns=(
-        *_identity(_PLAY_ROWS),
+        *_link_identity(_PLAY_ROWS),
         _plays(
             "promoted_streams",
             "Plays of the promoted track: the same Spotify id, or the same ISRC. May be added up.",
@@ -294,7 +323,7 @@ PLAYLIST_TRACK_SHARE = Table(
     key=("report_date", "campaign_id", "country_code", "track_id"),
     day_column="report_date",
     columns=(
-        *_identity(_PLAY_ROWS),
+        *_link_identity(_PLAY_ROWS),
         column(
             "track_id",
             Kind.TEXT,

@@ -109,7 +109,7 @@ split AS (
     FROM plays GROUP BY ALL
 )
 SELECT
-    report_date, campaign_id, campaign_name, country_code,
+    report_date, campaign_id, campaign_name, 'campaign' AS link_kind, country_code,
     p AS promoted_streams, s AS spillover_streams, u AS undetermined_streams,
     s / nullif(p + s, 0) AS spillover_stream_share,
     s / nullif(p, 0) AS halo_multiplier,
@@ -144,8 +144,8 @@ positions AS (
     FROM rows WHERE engagement_context = 'playlist' GROUP BY ALL
 )
 SELECT
-    report_date, campaign_id, campaign_name, country_code, track_id, track_name,
-    streams, new_listener_streams,
+    report_date, campaign_id, campaign_name, 'campaign' AS link_kind, country_code,
+    track_id, track_name, streams, new_listener_streams,
     streams / nullif(sum(streams) OVER (PARTITION BY report_date, campaign_id), 0) AS stream_share,
     streams / nullif(sum(streams) OVER (PARTITION BY report_date, campaign_id, country_code), 0)
         AS country_stream_share,
