@@ -277,7 +277,6 @@ def _track_values(
         "new_listener_streams": new_streams,
         "returning_listener_streams": returning_streams,
         "listeners": new + returning,
-        "streams": new_streams + returning_streams,
     }
 
 

@@ -29,6 +29,9 @@ Row = dict[str, Any]
 """A row under the contract's names and in its order: DATE as `date`, TIMESTAMP as aware `datetime`,
 MONEY as `Decimal`, RATIO as `float`, COUNT as `int`, TEXT as `str`; null as None."""
 
+Filler = Callable[[float, int], Any]
+"""A value from a draw in [0, 1) and the listeners of the row, so that figures grow together."""
+
 _DAILY = ("exported_at", "status")
 _PER_LISTENER = {"people": 0.5, "plays": 1.5, "clicks": 2.0, "views": 3.0, "impressions": 90.0}
 _CENTS_PER_LISTENER = 20
@@ -47,7 +50,7 @@ class RowWriter:
         ratios = [rule for rule in export.rules if isinstance(rule, RatioIdentity)]
         self._common = {*_DAILY, export.day, *self._of_link(None)}
         self._derived = {rule.total for rule in sums} | {rule.ratio for rule in ratios}
-        self._fillers: dict[str, Callable[[float, int], Any]] | None = None
+        self._fillers: dict[str, Filler] | None = None
         self._sums = [(rule.total, rule.parts) for rule in sums]
         self._ratios = [(rule.ratio, _published(rule, export)) for rule in ratios]
         self._money = [column.name for column in columns if column.kind is Kind.MONEY]
@@ -69,8 +72,12 @@ class RowWriter:
             "exported_at": f'"{EXPORTED_AT}"',
             "status": text(link.status_on(day)),
         }
+        fillers = self._fillers_beside(rows[0]) if rows else {}
         for values in rows:
-            self._fill(values, link, day)
+            if fillers:
+                key = (self._config.seed, link.id, day, *map(values.get, self._export.rows.key))
+                for name, filler in fillers.items():
+                    values[name] = filler(draws.unit(*key, name), values["listeners"])
             self._finish(values)
         return "".join([template % values for values in rows]).encode()
 
@@ -111,18 +118,15 @@ class RowWriter:
             **{name: text(getattr(link, source, None)) for name, source in attributes.items()},
         }
 
-    def _fill(self, values: Values, link: Link, day: date) -> None:
-        """Add the columns that the model does not know; they grow with the row's listeners."""
+    def _fillers_beside(self, known: Values) -> dict[str, Filler]:
+        """How the columns that the model does not know are filled: by draw and listeners."""
         if self._fillers is None:
             self._fillers = {
                 column.name: _filler(column, self._export)
                 for column in self._export.rows.columns
-                if column.name not in self._common | self._derived | values.keys()
+                if column.name not in self._common | self._derived | known.keys()
             }
-        if self._fillers:
-            key = (self._config.seed, link.id, day, *map(values.get, self._export.rows.key))
-            for name, filler in self._fillers.items():
-                values[name] = filler(draws.unit(*key, name), values["listeners"])
+        return self._fillers
 
     def _finish(self, values: Values) -> None:
         """Add totals and ratios, and turn money and what is unknown into JSON text."""
@@ -156,7 +160,7 @@ def _published(rule: RatioIdentity, export: Export) -> Callable[[Values], str]:
     return published
 
 
-def _filler(column: Column, export: Export) -> Callable[[float, int], Any]:
+def _filler(column: Column, export: Export) -> Filler:
     """A value for a column that no model knows, from a draw in [0, 1) and the row's listeners."""
     if column.kind in {Kind.COUNT, Kind.MONEY}:
         is_money, least = column.kind is Kind.MONEY, column.minimum or 0
