@@ -30,7 +30,7 @@ class Problem:
 
 
 class RefusedError(Exception):
-    """A request that is answered with a problem."""
+    """A request that is refused with a problem."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
         super().__init__(code)

@@ -7,14 +7,47 @@ corrected, up or down.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 from math import exp
 
 from soundlink_assets.sandbox import draws
-from soundlink_assets.sandbox.config import Completeness
-from soundlink_assets.schema.window import final_at
+from soundlink_assets.schema.window import REVISION_DAYS, final_at
 
 _SPEND_FADE_DAYS = 2.5
 _DAY_HOURS = 24.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completeness:
+    """How much of a day's final plays and people an export shows while the day is open.
+
+    `curve` are the fractions that are reported 0, 1, 2, ... days after the day closed, linear in
+    between; after its last number, and at the latest when the day is final, all is reported.
+    `spread` is how much campaigns differ: each raises the curve to a power of its own, between
+    e^-spread and e^spread. `noise` is the standard deviation (of the logarithm) by which the
+    fraction varies from export to export, so that figures are also revised downwards.
+    `overreported` is the chance that a campaign-day is reported up to a tenth too high until it is
+    final.
+    """
+
+    curve: tuple[float, ...] = (0.8, 0.883, 0.931, 0.96, 0.976, 0.986, 0.992)
+    spread: float = 0.0
+    noise: float = 0.0
+    overreported: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.curve) <= REVISION_DAYS:
+            raise ValueError(f"a completeness curve has 1 to {REVISION_DAYS} fractions")
+
+    def fraction(self, age: float) -> float:
+        """The fraction reported `age` days after the day closed, of a campaign with power 1."""
+        for days, (earlier, later) in enumerate(pairwise((*self.curve, 1.0))):
+            if age < days + 1:
+                return earlier + (later - earlier) * (age - days)
+        return 1.0
+
+
+AS_USUAL = Completeness()
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,32 +141,6 @@ _SENDING: dict[str, tuple[str, dict[str, Any]]] = {
         "The connection is reset in the middle of the body.",
         {"timing": Timing(dropped_after=0.6)},
     ),
-    "gzip": (
-        "The body is compressed although nobody asked.",
-        {"encode": "gzip", "declare": "gzip"},
-    ),
-    "gzip_cut": (
-        "A compressed body without its end.",
-        {"encode": "gzip", "declare": "gzip", "keep": 0.5},
-    ),
-    "undeclared_gzip": ("A compressed body that no header declares.", {"encode": "gzip"}),
-    "undeclared_gzip_cut": (
-        "A compressed body that no header declares, without its end.",
-        {"encode": "gzip", "keep": 0.5},
-    ),
-    "x_gzip": (
-        "A compressed body, declared as `x-gzip`.",
-        {"encode": "gzip", "declare": "x-gzip"},
-    ),
-    "x_gzip_cut": (
-        "A compressed body, declared as `x-gzip`, without its end.",
-        {"encode": "gzip", "declare": "x-gzip", "keep": 0.5},
-    ),
-    "deflate": ("A body compressed by deflate.", {"encode": "deflate", "declare": "deflate"}),
-    "deflate_cut": (
-        "A body compressed by deflate, without its end.",
-        {"encode": "deflate", "declare": "deflate", "keep": 0.5},
-    ),
     "cut_json": ("The body of a JSON route ends in its middle.", {"keep": 0.5, "json_only": True}),
     "missing_row_count": ("No X-Row-Count header.", {"headers": (("x-row-count", None),)}),
     "unreadable_row_count": (
@@ -179,6 +153,15 @@ _SENDING: dict[str, tuple[str, dict[str, Any]]] = {
         {"shifts_clock": True},
     ),
 }
+
+
+_ENCODINGS: dict[str, tuple[str, str | None, str]] = {
+    "gzip": ("gzip", "gzip", "The body is compressed although nobody asked."),
+    "undeclared_gzip": ("gzip", None, "A compressed body that no header declares."),
+    "x_gzip": ("gzip", "x-gzip", "A compressed body, declared as `x-gzip`."),
+    "deflate": ("deflate", "deflate", "A body compressed by deflate."),
+}
+"""How a body is compressed and what the header says of it; each also as `<name>_cut`."""
 
 
 def _shuffled(lines: list[bytes]) -> bytes:
@@ -395,6 +378,11 @@ def _known_faults(identities: tuple[Identity, ...]) -> dict[str, Fault]:
     }
     for name, (meaning, parts) in _SENDING.items():
         known[name] = Fault(name=name, meaning=meaning, **parts)
+    for name, (encode, declare, meaning) in _ENCODINGS.items():
+        parts = {"encode": encode, "declare": declare}
+        known[name] = Fault(name=name, meaning=meaning, **parts)
+        cut = f"{meaning.removesuffix('.')}; its end is missing."
+        known[f"{name}_cut"] = Fault(name=f"{name}_cut", meaning=cut, keep=0.5, **parts)
     for name, (meaning, edit) in _EDITS.items():
         known[name] = Fault(name=name, meaning=meaning, edit=edit)
     for rule in identities:

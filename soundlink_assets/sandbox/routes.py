@@ -44,7 +44,7 @@ _OVERVIEW = {
 
 @dataclass(slots=True)
 class Call:
-    """A request, the sandbox that serves it, and the time it is answered for.
+    """A request, the sandbox that serves it, and the time that it is served at.
 
     `met` collects the names of the faults that it meets. `access` is set once it is authenticated.
     """
@@ -120,7 +120,8 @@ def read_routes(config: SandboxConfig) -> Iterator[ReadRoute]:
     for export in config.exports:
         path = f"{export.scope.path}/{{id}}/metrics/{export.segment}/export"
         yield ReadRoute(path, export.scope.export_permission, partial(_export, export=export))
-        if set(_OVERVIEW[export.scope.name].split()) <= set(export.rows.column_names):
+        totals = _OVERVIEW.get(export.scope.name, "").split()
+        if totals and set(totals) <= set(export.rows.column_names):
             path = f"{export.scope.path}/{{id}}/metrics/overview"
             overview = partial(_overview, export=export)
             yield ReadRoute(path, export.scope.export_permission, overview)

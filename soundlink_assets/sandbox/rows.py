@@ -23,7 +23,7 @@ from soundlink_assets.schema.rules import Format, KnownValues, RatioIdentity, Su
 from soundlink_assets.schema.tables import Column, Kind
 
 EXPORTED_AT = "\x00"
-"""Stands in a line where `exported_at` goes; JSON text never holds this character unescaped."""
+"""Is in a line where `exported_at` goes; JSON text never holds this character unescaped."""
 
 Row = dict[str, Any]
 """A row under the contract's names and in its order: DATE as `date`, TIMESTAMP as aware `datetime`,

@@ -48,7 +48,7 @@ def serving(
 ) -> Iterator[RunningSandbox]:
     """Serve a sandbox in a background thread while the block runs; port 0 is any free one.
 
-    With `now` its clock stands at that time until it is set. Raises PortTakenError.
+    With `now` its clock stays at that time until it is set. Raises PortTakenError.
     """
     with _listening(port) as listener:
         sandbox = RunningSandbox(config, now, listener.getsockname()[1])

@@ -63,7 +63,7 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
 
 
 def data_of(response: httpx.Response) -> Any:
-    """The data of a good answer, after checking the envelope."""
+    """The data of a good response, after checking the envelope."""
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
     envelope = response.json()

@@ -32,7 +32,7 @@ def figures(world: World, export: Export, day: date, now: datetime) -> dict[tupl
 
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
 class TestFigures:
-    def test_figures_change_with_every_batch_until_the_day_settles_and_never_after(
+    def test_figures_change_with_every_batch_until_the_day_is_final_and_never_after(
         self, world: World, export: Export
     ) -> None:
         changes: dict[int, int] = defaultdict(int)
@@ -63,11 +63,11 @@ class TestFigures:
         late_listeners = []
         for day in DAYS:
             closed = figures(world, export, day, batch_after(day, 2))
-            settled = figures(world, export, day, batch_after(day, 8))
-            late += len(settled.keys() - closed.keys())
-            late_listeners += [settled[key]["listeners"] for key in settled.keys() - closed.keys()]
-            withdrawn += len(closed.keys() - settled.keys())
-            total += len(settled)
+            final = figures(world, export, day, batch_after(day, 8))
+            late += len(final.keys() - closed.keys())
+            late_listeners += [final[key]["listeners"] for key in final.keys() - closed.keys()]
+            withdrawn += len(closed.keys() - final.keys())
+            total += len(final)
         assert 0 < late < total / 10
         assert max(late_listeners) > 3
         assert 0 < withdrawn < total / 20
@@ -80,7 +80,7 @@ class TestFigures:
             rows = world.rows(export.name, campaign.campaign_id, Window(day, day), now)
             assert {row["exported_at"] for row in rows} == {batch}
 
-    def test_a_day_fetched_before_the_batch_of_its_eighth_day_is_not_settled_by_it(
+    def test_a_day_fetched_before_the_batch_of_its_eighth_day_is_not_final_by_it(
         self, world: World, export: Export
     ) -> None:
         day = DAYS[0]
@@ -102,7 +102,7 @@ class TestFigures:
         assert 0 < plays < sum(row["streams"] for row in final.values()) / 2
 
 
-def test_a_day_is_complete_from_the_moment_it_settles() -> None:
+def test_a_day_is_complete_from_the_moment_it_is_final() -> None:
     day = DAYS[0]
     almost = stage_of(day, final_at(day) - timedelta(seconds=1), Completeness())
     assert almost is not None
@@ -116,9 +116,9 @@ def test_spend_is_corrected_up_and_down_while_a_day_is_open(world: World) -> Non
     corrections = set()
     for day in DAYS[:7]:
         closed = figures(world, export, day, batch_after(day, 1))
-        settled = figures(world, export, day, batch_after(day, 8))
-        for key in closed.keys() & settled.keys():
-            difference = settled[key]["spend_media"] - closed[key]["spend_media"]
+        final = figures(world, export, day, batch_after(day, 8))
+        for key in closed.keys() & final.keys():
+            difference = final[key]["spend_media"] - closed[key]["spend_media"]
             corrections.add((difference > 0) - (difference < 0))
     assert corrections == {-1, 0, 1}
 

@@ -148,7 +148,7 @@ class TestOnTheWay:
             # What the client has given up may still be on its way into the sandbox.
             wait_for(lambda: sandbox.requests, 60, "the sandbox has responded", every=0.05)
 
-    def test_after_the_pause_the_answer_is_whole(self, country: Exporting) -> None:
+    def test_after_the_pause_the_response_is_whole(self, country: Exporting) -> None:
         clean = country.fetch().content
         for fault in (Fault.LATENCY, Fault.SLOW_BODY):
             assert country.fetch(fault, seconds=0.05).content == clean

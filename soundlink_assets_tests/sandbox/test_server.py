@@ -131,7 +131,7 @@ class TestControl:
         assert response.status_code == 400
         assert reason in response.json()["error"]
 
-    def test_what_is_no_json_is_answered_too(self, http: httpx.Client) -> None:
+    def test_what_is_not_json_is_refused_too(self, http: httpx.Client) -> None:
         assert http.post("/sandbox/clock", content=b"{").status_code == 400
 
     def test_the_clock_can_be_set_and_moved(
