@@ -28,7 +28,7 @@ def test_every_source_is_a_column_that_exists(table: Table) -> None:
 def test_every_column_says_what_it_means_and_where_it_comes_from(table: Table) -> None:
     for column in table.columns:
         assert column.description.endswith("."), column.name
-        # What statements give comes from another folder of files, and is traced in their own tables.
+        # What statements give is traced in the tables of statements.
         assert column.sources or column.name in {"as_of", *COUNTRY_VALUE}, column.name
 
 
