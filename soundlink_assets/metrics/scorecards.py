@@ -18,6 +18,7 @@ from soundlink_assets.metrics.aggregation import (
     ratio_of_sums,
 )
 from soundlink_assets.metrics.uncertainty import (
+    LEAST_DAYS,
     Array,
     cost_interval,
     dispersion,
@@ -158,8 +159,9 @@ def _with_intervals(totals: pl.DataFrame, spend: pl.DataFrame, by: Sequence[str]
     dispersed = {}
     for name, (numerator, denominator, method) in INTERVALS.items():
         is_share = method.startswith("Wilson")
-        above, below = _by_day(totals, spend, by, numerator, denominator)
+        above, below, open_rows = _by_day(totals, spend, by, numerator, denominator)
         counted, exposed = (above, below) if is_share else (below, above)
+        exposed = _final_if_enough(exposed, open_rows)
         dispersed[name] = dispersion(counted, exposed, is_share=is_share)
         interval = wilson_interval if is_share else cost_interval
         ends = interval(above.sum(axis=1), below.sum(axis=1), dispersed[name])
@@ -173,20 +175,36 @@ def _with_intervals(totals: pl.DataFrame, spend: pl.DataFrame, by: Sequence[str]
     return _ranked(figures.with_columns(_series("dispersed", dispersed["cost_per_listener"])))
 
 
+def _final_if_enough(exposed: Array, open_rows: Array) -> Array:
+    """The exposure of final days alone, in the series that have enough of them.
+
+    Late listeners are missing on open days: that is not how much days differ.
+    """
+    final = np.where(open_rows > 0, 0.0, exposed)
+    is_enough = (final > 0).sum(axis=1) >= LEAST_DAYS
+    return np.where(is_enough[:, None], final, exposed)
+
+
 def _by_day(
     totals: pl.DataFrame, spend: pl.DataFrame, by: Sequence[str], *columns: str
 ) -> list[Array]:
-    """Each column as an array of the rows of `totals` by calendar day, of rows that have both."""
+    """Each column, and the number of open rows, as arrays of the rows of `totals` by calendar day.
+
+    Of the rows that have both columns.
+    """
     known = (
         spend.drop_nulls(list(columns))
-        .with_columns((pl.col("report_date") - pl.col("report_date").min()).dt.total_days())
+        .with_columns(
+            (pl.col("report_date") - pl.col("report_date").min()).dt.total_days(),
+            (~pl.col(IS_SETTLED)).alias("open"),
+        )
         .join(totals.select(by).with_row_index("row"), on=by)
         .sort("row", "report_date", "country_code")
     )
     place = known["row"].to_numpy(), known["report_date"].to_numpy()
     size = totals.height, int(place[1].max(initial=0)) + 1
     grids = []
-    for column in columns:
+    for column in (*columns, "open"):
         grid = np.zeros(size)
         np.add.at(grid, place, known[column].cast(pl.Float64).to_numpy())
         grids.append(grid)

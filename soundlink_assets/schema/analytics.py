@@ -413,8 +413,9 @@ def _intervals(suffix: str, period: str) -> list[Column]:
                 else ""
             )
             + " For judging whether figures differ at all. Widened by how much the days differ, "
-            "from seven days on; with fewer, it covers chance alone. It does not cover a change of "
-            "what is advertised.",
+            "from seven days on (the final ones, if there are seven); with fewer, it covers chance "
+            "alone. It covers neither late listeners of open days nor a change of what is "
+            "advertised.",
             *_of(_DAILY, numerator, denominator),
             unit=units[name],
             nullable=True,

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -11,6 +12,7 @@ from polars.testing import assert_frame_equal
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.engagement import spillover_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
+from soundlink_assets.metrics.uncertainty import poisson_interval
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -118,6 +120,45 @@ def test_intervals_surround_the_cost() -> None:
     assert card["cost_per_follower"] is None
     assert card["cost_per_follower_low"] == pytest.approx(50 / 3.6889, rel=1e-4)
     assert card["cost_per_follower_high"] is None
+
+
+def _width(card: pl.DataFrame) -> float:
+    row = _only(card)
+    return float(row["cost_per_listener_high"] - row["cost_per_listener_low"])
+
+
+def test_intervals_are_as_wide_as_the_days_differ() -> None:
+    even, uneven = (
+        _daily(
+            *(
+                {"spend_media": "50", "listeners": 100 + way * swing, "report_date": _day(n)}
+                for n, way in enumerate((1, -1) * 7)
+            )
+        )
+        for swing in (10, 90)
+    )
+    widths = [_width(campaign_scorecard(daily, NO_PLAYS, AS_OF)) for daily in (even, uneven)]
+    assert widths[1] > 1.5 * widths[0]
+    few = uneven.filter(pl.col("report_date") < _day(6))
+    row = _only(campaign_scorecard(few, NO_PLAYS, AS_OF))
+    assert row["cost_per_listener_low"] == pytest.approx(
+        300 / poisson_interval(np.array([600.0]))[1][0]
+    )
+
+
+def test_open_days_do_not_widen_where_there_are_seven_final_ones() -> None:
+    """Listeners are still missing on the last days: that is not how much days differ."""
+    rows = [
+        {"spend_media": "50", "listeners": 200 if n < 10 else 120, "report_date": _day(n)}
+        for n in range(14)
+    ]
+    final, partly_open, few_final = (_daily(*rows, settled_until=_day(last)) for last in (13, 9, 5))
+    widths = [
+        _width(campaign_scorecard(daily, NO_PLAYS, AS_OF))
+        for daily in (final, partly_open, few_final)
+    ]
+    assert widths[0] == pytest.approx(widths[2])
+    assert widths[1] < 0.5 * widths[0]
 
 
 def test_settled_days_and_share_of_spend() -> None:
