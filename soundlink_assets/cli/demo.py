@@ -22,10 +22,11 @@ def demo(
     Synthetic data, no key needed. Everything stays in `data/sandbox`, where `dev --sandbox` shows
     it in the UI.
     """
-    from soundlink_assets.assets.report import REPORT_FILE
+    from soundlink_assets.assets.report import report_path
     from soundlink_assets.cli import summary
     from soundlink_assets.cli.console import console_on, print_plainly, showing_progress
     from soundlink_assets.cli.home import open_history, prepare_home
+    from soundlink_assets.cli.report import write_current_report
     from soundlink_assets.cli.runs import Listener, mark_killed_runs, run_days
     from soundlink_assets.cli.sandbox import lasting_world, sandbox_settings
     from soundlink_assets.sandbox import serving
@@ -59,7 +60,9 @@ def demo(
     compared, different = summary.differing_rows(warehouse, window)
     summary.print_agreement(console, compared, different)
     console.print(f"\nThe warehouse is the DuckDB file [bold]{settings.warehouse}[/].")
-    console.print(f"The report to look at in a browser is [bold]{SANDBOX_FOLDER / REPORT_FILE}[/].")
+    page = SANDBOX_FOLDER / report_path(settings.warehouse).name
+    write_current_report(settings, home, page)
+    console.print(f"The report to look at in a browser is [bold]{page}[/].")
     console.print("Look at it in the Dagster UI: [bold]make dev[/] (on the sandbox, no key needed)")
     if different or not all(outcome.is_clean for outcome in outcomes):
         raise typer.Exit(1)

@@ -61,6 +61,7 @@ def dev(
             environment |= stack.enter_context(_sandbox_environment())
         typer.echo("Starting the Dagster UI and daemon ...")
         arguments = ["dev", "-h", LOOPBACK, "-p", str(port), "-w", str(home / "workspace.yaml")]
+        arguments += ["--log-level", "warning"]  # the daemon's ticks are in the UI
         requests = StopRequests()
         signal.signal(signal.SIGINT, requests.note)
         with running_dagster(arguments, environment, folder, lock, requests) as process:

@@ -73,7 +73,7 @@ def examine(environment: Mapping[str, str], now: datetime) -> "list[Finding]":
     return [
         *probed("settings", lambda: probe_settings(settings, problems, environment)),
         *provider,
-        *probed("cost", lambda: probe_cost(settings, campaigns, now)),
+        *probed("cost", lambda: probe_cost(settings, campaigns)),
         *warehouse,
         *(probed("organisations", lambda: probe_organisations(settings)) if opens else []),
         *(probed("campaigns", lambda: probe_campaigns(settings, now)) if opens else []),

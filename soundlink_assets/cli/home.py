@@ -32,8 +32,10 @@ run_monitoring:
   # What is left of a run whose whole machine went away; the sensor itself waits two hours for it.
   max_runtime_seconds: 172800
 
-# The client says in the log of a run when it waits for the request budget or tries again.
+# The client says in the log of a run when it waits for the request budget or tries again. Below
+# INFO is Dagster's own bookkeeping.
 python_logs:
+  python_log_level: INFO
   managed_python_loggers: [soundlink_assets.provider]
 
 # One slow sensor or schedule does not hold up the others.

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,10 +119,14 @@ def probe_history(
 
 
 def _history(settings: Settings, instance: "DagsterInstance", now: datetime) -> "History":
+    from soundlink_assets.assets.refresh_policy import RefreshPolicy
     from soundlink_assets.assets.run_history import history_of
-    from soundlink_assets.cli.probe_provider import policy_of
 
-    policy = replace(policy_of(settings), catch_up_days=EVER)
+    policy = RefreshPolicy(
+        start_date=settings.start_date,
+        refresh_every=timedelta(hours=settings.refresh_hours),
+        catch_up_days=EVER,
+    )
     return history_of(instance, EXPORTS, now, policy)
 
 

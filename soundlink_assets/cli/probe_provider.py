@@ -1,31 +1,21 @@
 """The doctor on the provider: is the key accepted, what does it open, and what automation costs.
 
-At most four requests, each tried once; nothing waits for a used-up request budget. The cost is
-found by playing the rules of sensor and schedule through for a few days, so that the figure stays
-right when they change.
+At most four requests, each tried once; nothing waits for a used-up request budget.
 """
 
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock_time
+from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
-<<<<<<< HEAD
-from soundlink_assets.schema import CAMPAIGN
-from soundlink_assets.schema.window import Window
-=======
 from soundlink_assets.schema import CAMPAIGN, EXPORTS
-from soundlink_assets.schema.window import Window, final_at, final_at_latest
->>>>>>> ad050a9 (WIP 2)
+from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import AuthStyle, Settings
 
 if TYPE_CHECKING:
-    from soundlink_assets.assets.refresh_policy import Fetch, History, RefreshPolicy, Selection
     from soundlink_assets.provider import SoundlinkClient, SoundlinkError
 
 LONGEST_WAIT_SECONDS = 10.0
@@ -35,9 +25,7 @@ MOMENT_SECONDS = 2.0
 """A wait so short is none: while a run uses the minute's limit up, a place is free every second."""
 
 NO_CAMPAIGN = "no-such-campaign"
-"""An id to ask for where there is no campaign: with the right scope, the response says so."""
-
-DAY = timedelta(days=1)
+"""An id to ask for where there is no campaign: with the right scope, the response says just that."""
 
 
 def probe_provider(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -53,7 +41,7 @@ def probe_provider(settings: Settings, now: datetime) -> Iterator[Finding]:
         yield from _clock(client)
         campaigns = list(_campaigns(client, settings))
         yield from campaigns
-        yesterday = now.date() - DAY
+        yesterday = now.date() - timedelta(days=1)
         some_id = next((f.facts["some_id"] for f in campaigns if f.facts.get("some_id")), None)
         yield _metrics(client, some_id or NO_CAMPAIGN, Window(yesterday, yesterday))
 
@@ -115,10 +103,6 @@ def _ping(client: "SoundlinkClient", settings: Settings) -> Finding:
 def _other_style(settings: Settings, refused: "SoundlinkError") -> Finding:
     """Whether the key is good and only the header is not; asked only here, never in a run."""
     from soundlink_assets.provider import SoundlinkError
-<<<<<<< HEAD
-    from soundlink_assets.provider.responses import other_style
-=======
->>>>>>> ad050a9 (WIP 2)
 
     (other,) = set(AuthStyle) - {settings.auth_style}
     if refused.code in {"invalid_api_key", "invalid_token"}:
@@ -164,8 +148,7 @@ def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Findin
             yield broken(about, _what(error), error.hint)
             return
         yield ok(
-            about,
-            f"is missing, and not needed: SOUNDLINK_CAMPAIGN_IDS names {len(named)} campaigns",
+            about, f"is missing, and not needed: SOUNDLINK_CAMPAIGN_IDS names {len(named)} campaigns"
         )
     except SoundlinkError as error:
         yield broken(about, _what(error), error.hint)
@@ -189,11 +172,7 @@ def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Findin
 
 
 def _metrics(client: "SoundlinkClient", campaign_id: str, day: Window) -> Finding:
-<<<<<<< HEAD
-    from soundlink_assets.provider import UnknownIdError, SoundlinkError
-=======
     from soundlink_assets.provider import SoundlinkError, UnknownIdError
->>>>>>> ad050a9 (WIP 2)
 
     about = CAMPAIGN.export_permission
     try:
@@ -206,57 +185,32 @@ def _metrics(client: "SoundlinkClient", campaign_id: str, day: Window) -> Findin
     return ok(about, "works")
 
 
-<<<<<<< HEAD
-def _facts(error: "SoundlinkError") -> str:
-    known = [
-        error.code or (f"HTTP {error.status}" if error.status else ""),
-        f"requestId {error.request_id}" if error.request_id else "",
-        f"campaign {error.about.requested_id}" if error.about.requested_id else "",
-    ]
-    shown = ", ".join(fact for fact in known if fact)
-    return f" ({shown})" if shown else ""
-=======
 def _what(error: "SoundlinkError") -> str:
     return f"{error.message} ({error.facts})" if error.facts else error.message
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """What schedule and sensor request in some days: runs, and the exports fetched in them."""
+def probe_cost(settings: Settings, campaigns: int | None) -> Iterator[Finding]:
+    """Requests a day and of one refresh, and whether they fit the budget.
 
-    days: int
-    runs: int
-    exports: int
-
-    @property
-    def a_day(self) -> float:
-        """Runs in 24 hours, on average."""
-        return self.runs / self.days
-
-    def requests_a_day(self, campaigns: int) -> int:
-        """Requests in 24 hours, on average and without retries."""
-        total = self.runs * pages(campaigns) + self.exports * campaigns
-        return ceil(total / self.days)
-
-
-def probe_cost(settings: Settings, campaigns: int | None, now: datetime) -> Iterator[Finding]:
-    """Requests a day and of one refresh, and whether they fit the budget."""
+    Automation reads the days that may still change, and with them the day that has just closed,
+    once in each refresh interval, and the newest day every morning at least.
+    """
     if campaigns is None:
         yield warning(
             "cost", "unknown, because the campaigns could not be counted", "See the lines above."
         )
         return
-    runs = usual_runs(policy_of(settings), now)
-    requests = runs.requests_a_day(campaigns)
+    runs = max(24 / settings.refresh_hours, 1)
     refresh = pages(campaigns) + len(EXPORTS) * campaigns
+    requests = ceil(runs * refresh)
     allowed = min(settings.requests_per_hour * 24, settings.requests_per_minute * 24 * 60)
     what = (
-        f"{runs.a_day:.0f} runs and {requests:,} requests a day of {allowed:,} allowed; "
+        f"{runs:.0f} runs and {requests:,} requests a day of {allowed:,} allowed; "
         f"{refresh:,} for one refresh of {campaigns} campaigns, of "
         f"{settings.requests_per_hour:,} an hour"
     )
     facts = {
-        "runs_a_day": runs.a_day,
+        "runs_a_day": runs,
         "requests_a_day": requests,
         "requests_a_refresh": refresh,
         "requests_allowed_a_day": allowed,
@@ -271,81 +225,8 @@ def probe_cost(settings: Settings, campaigns: int | None, now: datetime) -> Iter
         yield ok("cost", what, **facts)
 
 
-def policy_of(settings: Settings) -> "RefreshPolicy":
-    """When the sensor of these settings fetches."""
-    from soundlink_assets.assets.refresh_policy import RefreshPolicy
-
-    return RefreshPolicy(
-        start_date=settings.start_date,
-        refresh_every=timedelta(hours=settings.refresh_hours),
-        catch_up_days=settings.catch_up_days,
-    )
-
-
 def pages(campaigns: int) -> int:
     """Requests for the list of so many campaigns."""
     from soundlink_assets.provider.client import PAGE_SIZE
 
     return max(ceil(campaigns / PAGE_SIZE), 1)
-
-
-def usual_runs(policy: "RefreshPolicy", now: datetime) -> Runs:
-    """What the schedule and the sensor request once everything is fetched.
-
-    A long refresh interval is watched for a week, in coarser steps.
-    """
-    often = policy.refresh_every <= timedelta(hours=3)
-    days, step = (1, timedelta(minutes=5)) if often else (7, timedelta(minutes=15))
-    moment = datetime.combine(now.astimezone(UTC).date(), clock_time.min, UTC)
-    counted_from = moment + (days + 1) * DAY
-    end = counted_from + days * DAY
-    policy = replace(policy, start_date=min(policy.start_date, moment.date() - 60 * DAY))
-    history = _all_fetched(policy, moment)
-    runs = exports = 0
-    while moment < end:
-        for selection in _selections(policy, history, moment):
-            history = _fetched(history, selection, moment)
-            if moment >= counted_from:
-                runs += 1
-                exports += len(selection.exports)
-        moment += step
-    return Runs(days, runs, exports)
-
-
-def _selections(policy: "RefreshPolicy", history: "History", now: datetime) -> "list[Selection]":
-    """What is requested at that moment, by the schedule if it is its time, or by the sensor."""
-    from soundlink_assets.assets.automation import DAILY_AT
-    from soundlink_assets.assets.refresh_policy import Selection, decide, due_for_schedule
-
-    if now.time() == DAILY_AT:
-        due = due_for_schedule(now, policy, history, now.date() - DAY)
-        return [due] if isinstance(due, Selection) else []
-    return [run.selection for run in decide(now, policy, history).runs]
-
-
-def _all_fetched(policy: "RefreshPolicy", now: datetime) -> "History":
-    from soundlink_assets.assets.refresh_policy import History, look_back
-
-    days = look_back(now, policy)
-    fetched = {day: _fetch_at(now, day) for day in days.dates()} if days else {}
-    return History(fetches={export.name: dict(fetched) for export in EXPORTS})
-
-
-def _fetched(history: "History", selection: "Selection", now: datetime) -> "History":
-    new = {day: _fetch_at(now, day) for day in selection.window.dates()}
-    return replace(
-        history,
-        fetches={
-            name: {**days, **new} if name in selection.exports else days
-            for name, days in history.fetches.items()
-        },
-    )
-
-
-def _fetch_at(now: datetime, day: date) -> "Fetch":
-    """A fetch whose rows were exported some hours before, as the provider's are."""
-    from soundlink_assets.assets.refresh_policy import Fetch
-
-    is_final = now - timedelta(hours=3) >= final_at(day) or now >= final_at_latest(day)
-    return Fetch(now, is_final)
->>>>>>> ad050a9 (WIP 2)

@@ -27,19 +27,27 @@ def report(
 
     Example: `soundlink-assets report --out report.html`
     """
+    from soundlink_assets.cli.home import default_home
+
+    write_current_report(read_settings(), default_home(), out, campaign)
+    typer.echo(f"Wrote {out}")
+
+
+def write_current_report(
+    settings: "Settings", home: Path, out: Path, campaign: str | None = None
+) -> None:
+    """Write the report of what the warehouse holds now; UserError if it holds nothing."""
     from dataclasses import replace
 
     from soundlink_assets.assets.report import read_report_content, write_report
     from soundlink_assets.clock import utc_now
     from soundlink_assets.warehouse import open_warehouse
 
-    settings = read_settings()
     warehouse = open_warehouse(settings.warehouse)
     content = read_report_content(warehouse, made_at=utc_now(), campaign_id=campaign)
     if content.campaign_scorecard.is_empty():
         raise UserError(*_nothing(warehouse.name, campaign))
-    write_report(replace(content, checks=_check_results(settings)), out)
-    typer.echo(f"Wrote {out}")
+    write_report(replace(content, checks=_check_results(settings, home)), out)
 
 
 def _nothing(warehouse: str, campaign: str | None) -> tuple[str, str]:
@@ -55,13 +63,12 @@ def _nothing(warehouse: str, campaign: str | None) -> tuple[str, str]:
     )
 
 
-def _check_results(settings: "Settings") -> "tuple[CheckResult, ...]":
+def _check_results(settings: "Settings", home: Path) -> "tuple[CheckResult, ...]":
     """What the history of this machine has; nothing if there is none."""
     from soundlink_assets.assets.report import last_check_results
-    from soundlink_assets.cli.home import default_home, open_history
+    from soundlink_assets.cli.home import open_history
     from soundlink_assets.definitions import build_definitions
 
-    home = default_home()
     if not (home / "dagster.yaml").exists():
         return ()
     graph = build_definitions(settings).resolve_asset_graph()

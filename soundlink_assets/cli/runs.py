@@ -28,7 +28,9 @@ REPOSITORY_TAG = ".dagster/repository"
 RUNNING = "running"
 """Folder in `DAGSTER_HOME` with a locked file for each run that a command executes."""
 
-PACKAGE = Path(__file__).parents[1]
+_OF_THE_FRAMEWORK = ("Dependencies for step", "Data version mismatch")
+"""Dagster's own messages that are left out: what it skips after a failure follows from the failure,
+and when another run has written the same days, derived ones are computed again if need be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +330,9 @@ def _progress_logger(listener: Listener, on_start: Callable[[], None]) -> "dg.Lo
                     on_start()
                 elif event.event_type_value == "STEP_START":
                     listener.progress(f"working on {step.replace('__', '/')}")
-            elif step and Path(record.pathname).is_relative_to(PACKAGE):
-                text = str(meta.get("orig_message") or record.getMessage())
+                return
+            text = str(meta.get("orig_message") or record.getMessage())
+            if step and not text.startswith(_OF_THE_FRAMEWORK):
                 if record.levelno >= logging.WARNING:
                     listener.warning(text)
                 elif record.levelno >= logging.INFO:

@@ -1,23 +1,20 @@
-"""What the doctor says of single things, probed alone: no request, and no other process."""
+"""What the doctor finds in single places, probed alone: no request, and no other process."""
 
-import threading
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from dagster import AssetMaterialization, DagsterInstance
-from pydantic import SecretStr
-
-from soundlink_assets.provider import budget_file, provider_limits
-from soundlink_assets.cli.app import UserError
 from soundlink_assets.cli.findings import Finding, probed
 from soundlink_assets.cli.home import open_history, prepare_home
-from soundlink_assets.cli.probe_budget import ImpatientBudget
+from soundlink_assets.cli import probe_warehouse as module
 from soundlink_assets.cli.probe_history import probe_history, probe_home
-from soundlink_assets.cli.probe_settings import probe_settings
+from soundlink_assets.cli.probe_warehouse import probe_quarantine
+from soundlink_assets.cli.doctor import probe_settings
 from soundlink_assets.schema import EXPORTS
-from soundlink_assets.assets.catalogue import asset_key
+from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.settings import load_settings
+from soundlink_assets_tests.cli.refused import refused
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 DAYS = [date(2026, 6, 5), date(2026, 6, 9)]
@@ -31,7 +28,7 @@ def fetched(instance: DagsterInstance) -> None:
             instance.report_runless_asset_event(event)
 
 
-def days_said(home: Path, start: date) -> list[Finding]:
+def days_found(home: Path, start: date) -> list[Finding]:
     settings = load_settings(start_date=start)
     found = probe_history(settings, home, NOW, warehouse_opens=False)
     return [finding for finding in found if finding.about == "days"]
@@ -46,19 +43,19 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_days_before_the_start_date_are_not_missing(home: Path) -> None:
-    (from_before,) = days_said(home, date(2026, 1, 1))
-    (from_later,) = days_said(home, date(2026, 6, 8))
+    (from_before,) = days_found(home, date(2026, 1, 1))
+    (from_later,) = days_found(home, date(2026, 6, 8))
 
     assert from_before.facts["missing"] == ["2026-06-06", "2026-06-07", "2026-06-08"]
     assert from_later.facts["missing"] == ["2026-06-08"]
 
 
 def test_a_start_date_to_come_is_remarked_on_and_no_day_is_missing(home: Path) -> None:
-    (finding,) = days_said(home, date(2026, 7, 1))
+    (finding,) = days_found(home, date(2026, 7, 1))
 
     assert finding.verdict == "warning"
-    assert finding.said.startswith("SOUNDLINK_START_DATE is 2026-07-01")
-    assert "missing" not in finding.said
+    assert finding.what.startswith("SOUNDLINK_START_DATE is 2026-07-01")
+    assert "missing" not in finding.what
 
 
 def test_a_damaged_dagster_home_is_named(tmp_path: Path) -> None:
@@ -70,7 +67,7 @@ def test_a_damaged_dagster_home_is_named(tmp_path: Path) -> None:
         "history", lambda: probe_history(settings, home, NOW, warehouse_opens=False)
     )
 
-    assert str(home) in finding.said
+    assert str(home) in finding.what
     assert "restore the folder from a backup" in finding.advice
 
 
@@ -87,44 +84,9 @@ def test_a_folder_that_was_moved_is_asked_about(
     (right,) = probe_home(there, {"DAGSTER_HOME": str(there)})
 
     assert moved.verdict == "broken"
-    assert "was this folder moved?" in moved.said
+    assert "was this folder moved?" in moved.what
     assert str(there) in moved.advice
     assert right.verdict == "ok"
-
-
-def test_a_used_up_budget_says_when_a_request_is_free_and_does_not_wait(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    now = NOW.timestamp()
-    file = budget_file(tmp_path, SecretStr("sk_x"), "http://localhost")
-    budget = ImpatientBudget(file, provider_limits(60, 1), clock=lambda: now)
-    with budget.request(threading.Event()):
-        pass
-    now = (NOW + timedelta(minutes=29, seconds=41)).timestamp()
-
-    with pytest.raises(UserError, match=r"until 13:00:00 UTC, for 31 min"):
-        budget.request(threading.Event()).__enter__()
-
-    assert not caplog.records
-
-
-ERRORS = [
-    ("It is damaged. Restore it, or begin anew.", "It is damaged", "Restore it, or begin anew."),
-    ("wrong. Really\nDo this. Then that.", "wrong. Really", "Do this. Then that."),
-    ("DuckDB 1.5.3 is too old", "DuckDB 1.5.3 is too old", ""),
-]
-
-
-@pytest.mark.parametrize(("text", "said", "advice"), ERRORS)
-def test_an_error_is_parted_into_what_is_wrong_and_what_to_do(
-    text: str, said: str, advice: str
-) -> None:
-    def fail() -> list[Finding]:
-        raise UserError(text)
-
-    (finding,) = probed("something", fail)
-
-    assert (finding.said, finding.advice) == (said, advice)
 
 
 def test_an_env_that_is_a_folder_is_called_one(
@@ -133,7 +95,60 @@ def test_an_env_that_is_a_folder_is_called_one(
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").mkdir()
 
-    found = list(probe_settings(load_settings(), [], {}))
+    found = list(probe_settings(load_settings(), (), {}))
 
-    assert any(".env is a folder" in finding.said for finding in found)
+    assert any(".env is a folder" in finding.what for finding in found)
     assert not any("chmod" in finding.advice for finding in found)
+
+
+HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+
+
+def probe_bodies(folder: Path) -> Finding:
+    (finding,) = probe_quarantine(load_settings(quarantine_dir=folder), NOW)
+    return finding
+
+
+def test_nothing_was_refused(tmp_path: Path) -> None:
+    found = probe_bodies(tmp_path / "quarantine")
+
+    assert (found.verdict, found.what) == ("ok", "no refused bodies")
+
+
+def test_what_was_refused_lately_is_to_be_looked_at(tmp_path: Path) -> None:
+    refused(tmp_path, NOW - WEEK, "an older one")
+    newest = refused(tmp_path, NOW - HOUR, "line 2: no JSON").body
+    (tmp_path / "notes.jsonl").write_text("no body", encoding="utf-8")
+
+    found = probe_bodies(tmp_path)
+
+    assert found.verdict == "warning"
+    assert "2 refused bodies" in found.what
+    assert found.what.endswith("the newest of 2026-06-10 11:00 UTC: line 2: no JSON")
+    assert found.advice == f"Look at {newest}."
+    assert found.facts == {"bodies": 2, "bytes": 6, "newest_body": str(newest)}
+
+
+def test_what_was_refused_long_ago_is_only_mentioned(tmp_path: Path) -> None:
+    refused(tmp_path, NOW - WEEK)
+
+    found = probe_bodies(tmp_path)
+
+    assert found.verdict == "ok"
+    assert "1 refused body," in found.what
+
+
+def test_much_of_it_is_to_be_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(tmp_path, NOW - WEEK)
+    monkeypatch.setattr(module, "MUCH_BYTES", 2)
+
+    found = probe_bodies(tmp_path)
+
+    assert found.verdict == "warning"
+    assert "soundlink-assets prune" in found.advice
+
+
+def test_a_body_whose_reason_could_not_be_kept_is_counted(tmp_path: Path) -> None:
+    refused(tmp_path, NOW - WEEK).reason.unlink()
+
+    assert probe_bodies(tmp_path).what.endswith("the reason could not be kept")

@@ -24,7 +24,7 @@ BEFORE_ANY_RUN = [
     setting("SOUNDLINK_API_KEY", "pk_live", "begins with sk_"),
     setting("SOUNDLINK_AUTH_STYLE", "basic"),
     setting("SOUNDLINK_BASE_URL", "http://api.getsoundlink.com", "use https"),
-    setting("SOUNDLINK_BASE_URL", "https://" + "a" * 70, "no host name"),
+    setting("SOUNDLINK_BASE_URL", "https://" + "a" * 70, "not a host name"),
     setting("SOUNDLINK_START_DATE", "soon", "YYYY-MM-DD"),
     setting("SOUNDLINK_WAREHOUSE", "md:soundlink", "file path"),
     setting("SOUNDLINK_REFRESH_HOURS", "0"),
@@ -39,7 +39,7 @@ BEFORE_ANY_RUN = [
     Mistake("not a date", ("YYYY-MM-DD",), ("backfill", "yesterday", "today"), KEY),
     Mistake(
         "a day to come",
-        ("not closed yet", "the last day to ask for is"),
+        ("not closed yet", "The last day to ask for is"),
         ("backfill", str(CLOSED_DAY), "2100-01-01"),
         KEY,
     ),

@@ -1,28 +1,34 @@
-"""What the demo says of its two answers, on a warehouse with a handful of rows."""
+"""What the demo prints of its two answers, on a warehouse with a handful of rows; and its proof."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from rich.console import Console
 
-from soundlink_assets.cli.summary import FEW_LISTENERS, print_countries, print_spillover
+from soundlink_assets.cli.summary import (
+    FEW_LISTENERS,
+    differing_rows,
+    print_countries,
+    print_spillover,
+)
 from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY
 from soundlink_assets.schema.window import Window
 from soundlink_assets.metrics.country_efficiency import country_efficiency
-from soundlink_assets.metrics.spillover_share import spillover_share
+from soundlink_assets.metrics.engagement import spillover_share
 from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY, SPILLOVER_SHARE
 from soundlink_assets.schema.tables import Table
-from soundlink_assets.warehouse.connection import connect
-from soundlink_assets.warehouse.frames import replace_days
+from soundlink_assets.warehouse import Warehouse, open_warehouse
 from soundlink_assets_tests.metrics.rows import (
     DAY,
     PROMOTED_ID,
-    cells_of,
+    log_of,
     country_rows,
     engagement_rows,
 )
@@ -31,31 +37,30 @@ NEXT_DAY = DAY + timedelta(days=1)
 WINDOW = Window(DAY, NEXT_DAY)
 EVER = Window(date(2000, 1, 1), date(2100, 1, 1))
 
-Print = Callable[[Console, str, Window], None]
+Print = Callable[[Console, Warehouse, Window], None]
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> str:
-    return str(tmp_path / "warehouse.duckdb")
+def warehouse(tmp_path: Path) -> Warehouse:
+    return open_warehouse(str(tmp_path / "warehouse.duckdb"))
 
 
-def _store(warehouse: str, table: Table, frame: pl.DataFrame) -> None:
-    with connect(warehouse, read_only=False) as connection:
-        replace_days(connection, table, frame, EVER)
+def _store(warehouse: Warehouse, table: Table, frame: pl.DataFrame) -> None:
+    warehouse.replace_days(table, frame, EVER)
 
 
-def _store_countries(warehouse: str, *rows: dict[str, Any]) -> None:
+def _store_countries(warehouse: Warehouse, *rows: dict[str, Any]) -> None:
     frame = country_rows(*rows)
-    _store(warehouse, COUNTRY_EFFICIENCY, country_efficiency(frame, cells_of(frame)))
+    _store(warehouse, COUNTRY_EFFICIENCY, country_efficiency(frame, log_of(frame)))
 
 
-def _store_plays(warehouse: str, *rows: dict[str, Any]) -> None:
+def _store_plays(warehouse: Warehouse, *rows: dict[str, Any]) -> None:
     frame = engagement_rows(*rows)
     _store(warehouse, CAMPAIGN_ENGAGEMENT_DAILY.table, frame)
-    _store(warehouse, SPILLOVER_SHARE, spillover_share(frame, cells_of(frame)))
+    _store(warehouse, SPILLOVER_SHARE, spillover_share(frame, log_of(frame)))
 
 
-def _printed(printer: Print, warehouse: str) -> list[list[str]]:
+def _printed(printer: Print, warehouse: Warehouse) -> list[list[str]]:
     """The cells of the printed table, row by row."""
     output = StringIO()
     printer(Console(file=output, width=200), warehouse, WINDOW)
@@ -74,7 +79,7 @@ def _track(title: str, streams: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_country_without_spend_has_no_cost_and_comes_last(warehouse: str) -> None:
+def test_a_country_without_spend_has_no_cost_and_comes_last(warehouse: Warehouse) -> None:
     _store_countries(
         warehouse,
         {"country_code": "BR", "spend_media": "0", "listeners": 900},
@@ -90,7 +95,7 @@ def test_a_country_without_spend_has_no_cost_and_comes_last(warehouse: str) -> N
     assert shown[-1] == ("BR", "-", "-")
 
 
-def test_the_top_track_has_the_most_plays_of_all_days_and_countries(warehouse: str) -> None:
+def test_the_top_track_has_the_most_plays_of_all_days_and_countries(warehouse: Warehouse) -> None:
     """Of one country-day, Burst has the most; of the window, Steady."""
     _store_plays(
         warehouse,
@@ -107,7 +112,7 @@ def test_the_top_track_has_the_most_plays_of_all_days_and_countries(warehouse: s
 
 
 def test_the_top_track_is_counted_by_the_rules_of_spillover_and_within_the_window(
-    warehouse: str,
+    warehouse: Warehouse,
 ) -> None:
     _store_plays(
         warehouse,
@@ -120,13 +125,13 @@ def test_the_top_track_is_counted_by_the_rules_of_spillover_and_within_the_windo
     assert _printed(print_spillover, warehouse) == [["Sleep Playlist", "90", "10", "10%", "Other"]]
 
 
-def test_a_campaign_without_spillover_has_no_top_track(warehouse: str) -> None:
+def test_a_campaign_without_spillover_has_no_top_track(warehouse: Warehouse) -> None:
     _store_plays(warehouse, _track("Promoted", 90, engaged_spotify_track_id=PROMOTED_ID))
 
     assert _printed(print_spillover, warehouse) == [["Sleep Playlist", "90", "0", "0%", "-"]]
 
 
-def test_campaigns_of_one_name_stay_apart(warehouse: str) -> None:
+def test_campaigns_of_one_name_stay_apart(warehouse: Warehouse) -> None:
     promoted = _track("Promoted", 10, engaged_spotify_track_id=PROMOTED_ID)
     _store_plays(
         warehouse,
@@ -142,7 +147,7 @@ def test_campaigns_of_one_name_stay_apart(warehouse: str) -> None:
     ]
 
 
-def test_a_renamed_campaign_is_one_and_has_its_newest_name(warehouse: str) -> None:
+def test_a_renamed_campaign_is_one_and_has_its_newest_name(warehouse: Warehouse) -> None:
     _store_plays(
         warehouse,
         _track("Other", 10, campaign_name="Zero"),
@@ -150,3 +155,36 @@ def test_a_renamed_campaign_is_one_and_has_its_newest_name(warehouse: str) -> No
     )
 
     assert _printed(print_spillover, warehouse) == [["Anew", "0", "30", "100%", "Other"]]
+
+
+@pytest.fixture
+def loaded_copy(loaded_warehouse: str, tmp_path: Path) -> Path:
+    copy = tmp_path / "copy.duckdb"
+    copyfile(loaded_warehouse, copy)
+    return copy
+
+
+def test_tables_as_they_were_derived_equal_the_computation_in_sql(loaded_copy: Path) -> None:
+    compared, different = differing_rows(open_warehouse(str(loaded_copy)), EVER)
+
+    assert compared > 100
+    assert different == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update analytics.country_efficiency set cost_per_listener = cost_per_listener * 1.01",
+        "update analytics.country_efficiency set spend_media = spend_media + 0.01",
+        (
+            "delete from analytics.spillover_share where campaign_id = "
+            "(select max(campaign_id) from analytics.spillover_share)"
+        ),
+        "update analytics.spillover_share set spillover_streams = spillover_streams + 1",
+    ],
+)
+def test_a_changed_or_missing_row_is_found(loaded_copy: Path, change: str) -> None:
+    with duckdb.connect(loaded_copy) as connection:
+        connection.execute(change)
+
+    assert differing_rows(open_warehouse(str(loaded_copy)), EVER)[1] > 0

@@ -1,4 +1,4 @@
-"""Long commands are heard of: on a terminal all the time, in a log file now and then."""
+"""Long commands show progress: on a terminal all the time, in a log file now and then."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from soundlink_assets.cli.progress import QUIET_SECONDS, NowAndThen, showing_progress
+from soundlink_assets.cli.console import QUIET_SECONDS, NowAndThen, showing_progress
 from soundlink_assets.cli.runs import Listener, run_days
-from soundlink_assets.cli.sandboxed import sandbox_settings
+from soundlink_assets.cli.sandbox import sandbox_settings
 from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import RunningSandbox
 
@@ -30,21 +30,21 @@ def console(*, terminal: bool) -> tuple[Console, StringIO]:
 
 
 class TestNowAndThen:
-    def test_work_that_ends_soon_says_nothing(self) -> None:
-        clock, said = SteadyClock(), list[str]()
-        progress = NowAndThen(said.append, clock)
+    def test_work_that_ends_soon_shows_nothing(self) -> None:
+        clock, shown = SteadyClock(), list[str]()
+        progress = NowAndThen(shown.append, clock)
         for second in range(int(QUIET_SECONDS)):
             clock.seconds = 1000.0 + second
             progress(f"second {second}")
-        assert said == []
+        assert shown == []
 
-    def test_work_that_lasts_says_one_thing_in_each_while(self) -> None:
-        clock, said = SteadyClock(), list[str]()
-        progress = NowAndThen(said.append, clock)
+    def test_work_that_lasts_shows_one_message_in_each_while(self) -> None:
+        clock, shown = SteadyClock(), list[str]()
+        progress = NowAndThen(shown.append, clock)
         for second in range(60):
             clock.seconds = 1000.0 + second
             progress(f"second {second}")
-        assert said == ["second 15", "second 30", "second 45"]
+        assert shown == ["second 15", "second 30", "second 45"]
 
 
 class TestShowingProgress:
@@ -60,17 +60,17 @@ class TestShowingProgress:
             progress("day 1 of 2")
         assert written.getvalue() == ""
 
-    def test_a_message_in_a_log_file_is_one_line_as_it_was_said(self) -> None:
+    def test_a_message_in_a_log_file_is_one_line_as_it_was_given(self) -> None:
         shown, written = console(terminal=False)
         text = f"[bold]{'a long name ' * 10}[/bold]"
         with showing_progress(shown) as progress:
             assert isinstance(progress, NowAndThen)
-            progress.said_at -= QUIET_SECONDS
+            progress.shown_at -= QUIET_SECONDS
             progress(text)
         assert written.getvalue() == f"...  {text}\n"
 
 
-def test_a_run_tells_what_it_works_on_and_nothing_of_the_framework(
+def test_a_run_shows_what_it_works_on_and_nothing_of_the_framework(
     sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     settings = sandbox_settings(sandbox.base_url, sandbox.api_key, tmp_path)
@@ -84,11 +84,11 @@ def test_a_run_tells_what_it_works_on_and_nothing_of_the_framework(
             Listener(heard.append, warned.append),
             select='key:"soundlink/campaigns" or key:"soundlink/campaign_country_daily"',
         )
-        assert all(outcome.clean for outcome in runs)
+        assert all(outcome.is_clean for outcome in runs)
     assert heard[:2] == [
         "working on soundlink/campaigns",
         "working on soundlink/campaign_country_daily",
     ]
     assert heard[2].startswith(f"campaign_country_daily {yesterday}: 2 of 2 campaigns, ")
-    assert all(said.startswith("working on ") for said in heard[3:])
+    assert all(text.startswith("working on ") for text in heard[3:])
     assert warned == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from soundlink_assets.cli.app import UserError
-from soundlink_assets.cli.sandboxed import lasting_world
+from soundlink_assets.cli.sandbox import lasting_world
 
 
 def test_a_folder_keeps_its_world_in_later_months(tmp_path: Path) -> None:
