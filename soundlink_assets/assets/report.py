@@ -72,7 +72,7 @@ def report_asset(
         "part of the runs that fetch: it follows them.",
         group_name=GROUP,
         owners=OWNERS,
-        kinds={"html", "altair"},
+        kinds={"html"},
         automation_condition=follows_any_day(),
     )
     def campaign_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:

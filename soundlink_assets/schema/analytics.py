@@ -90,7 +90,8 @@ def _link_identity(source: str) -> tuple[Column, ...]:
     )
 
 
-def _is_settled(source: str) -> Column:
+def is_settled(source: str) -> Column:
+    """Whether the day is final, in a daily table that is computed from rows of `source`."""
     return column(
         IS_SETTLED,
         Kind.FLAG,
@@ -196,7 +197,7 @@ COUNTRY_EFFICIENCY = Table(
             unit="ratio of shares",
             nullable=True,
         ),
-        _is_settled(_COUNTRY_ROWS),
+        is_settled(_COUNTRY_ROWS),
     ),
 )
 
@@ -306,7 +307,7 @@ SPILLOVER_SHARE = Table(
             "false, the whole day's spillover may be a promoted track that was not recognised.",
             *_SPLIT_STREAMS,
         ),
-        _is_settled(_PLAY_ROWS),
+        is_settled(_PLAY_ROWS),
     ),
 )
 
@@ -377,7 +378,7 @@ PLAYLIST_TRACK_SHARE = Table(
             "that the track was not listed; otherwise that the playlist was not looked at.",
             *_of(_PLAY_ROWS, "playlist_position"),
         ),
-        _is_settled(_PLAY_ROWS),
+        is_settled(_PLAY_ROWS),
     ),
 )
 
