@@ -29,7 +29,7 @@ from soundlink_assets.assets.report import REPORT_KEY, check_keys_of, report_ass
 from soundlink_assets.assets.resource import RESOURCE_KEY, soundlink_api_resource
 from soundlink_assets.clock import Clock, utc_now
 from soundlink_assets.schema import EXPORTS, Export
-from soundlink_assets.schema.analytics import DAILY_TABLES, SCORECARDS
+from soundlink_assets.schema.analytics import SCORECARDS
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.settings import Settings, load_settings, unknown_variables
 from soundlink_assets.warehouse import open_warehouse
@@ -39,7 +39,8 @@ from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 def tables_of(exports: Sequence[Export] = EXPORTS) -> tuple[Table, ...]:
     """Every table that an asset writes."""
     listings = dict.fromkeys(export.scope.listing for export in exports)
-    return (*listings, *(export.table for export in exports), *DAILY_TABLES, *SCORECARDS)
+    daily = (derivation.table for derivation in DERIVATIONS)
+    return (*listings, *(export.table for export in exports), *daily, *SCORECARDS)
 
 
 def build_definitions(
