@@ -1,6 +1,6 @@
 """A warehouse loaded from the sandbox's world without HTTP and Dagster, for tests that read it.
 
-Fetched twice: the second fetch changes, withdraws and settles what the first one stored.
+Fetched twice: the second fetch changes, withdraws and makes final what the first one stored.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
-from soundlink_assets.schema.campaigns import CAMPAIGN, CAMPAIGNS
-from soundlink_assets.schema.frames import polars_schema
-from soundlink_assets.schema.window import Window
 from soundlink_assets.metrics.country_efficiency import country_efficiency
-from soundlink_assets.metrics.playlist_track_share import playlist_track_share
+from soundlink_assets.metrics.engagement import playlist_track_share, spillover_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
-from soundlink_assets.metrics.spillover_share import spillover_share
+from soundlink_assets.sandbox import SandboxConfig, World
+from soundlink_assets.sandbox.links import Campaign
+from soundlink_assets.schema import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    EXPORTS,
+    Export,
+)
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -27,13 +29,11 @@ from soundlink_assets.schema.analytics import (
     PLAYLIST_TRACK_SHARE,
     SPILLOVER_SHARE,
 )
-from soundlink_assets.sandbox import SandboxConfig, World
+from soundlink_assets.schema.campaigns import CAMPAIGN, CAMPAIGNS
+from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.tables import Kind
-from soundlink_assets.warehouse.connection import connect, transaction
-from soundlink_assets.warehouse.frames import replace_all, replace_days
-from soundlink_assets.warehouse.reading import load_cells, load_table
-from soundlink_assets.warehouse.types import Deliveries
-from soundlink_assets.warehouse.writing import replace_cells
+from soundlink_assets.schema.window import Window
+from soundlink_assets.warehouse import DeliveryBatch, Warehouse, open_warehouse
 
 LAST_DAY = date(2026, 5, 20)
 WINDOW = Window(LAST_DAY - timedelta(days=39), LAST_DAY)
@@ -48,20 +48,23 @@ def world() -> World:
 
 def load_warehouse(folder: Path) -> str:
     """Load all tables into a warehouse in `folder`; the SOUNDLINK_WAREHOUSE to read it."""
-    warehouse = str(folder / "warehouse.duckdb")
+    setting = str(folder / "warehouse.duckdb")
+    warehouse = open_warehouse(setting)
     of = world()
     for number, now in enumerate(FETCHES, 1):
-        with connect(warehouse, read_only=False) as connection, transaction(connection):
-            replace_all(connection, CAMPAIGNS, _campaigns(of, now))
-            for export in EXPORTS:
-                with Deliveries(export.table, WINDOW) as deliveries:
-                    for campaign in of.campaigns_at(now):
-                        rows = of.rows(export.name, campaign.campaign_id, WINDOW, now)
-                        frame = pl.DataFrame(rows, schema=polars_schema(export.rows))
-                        deliveries.add(campaign.campaign_id, WINDOW, frame, now)
-                    replace_cells(connection, deliveries, now=now, run_id=f"run-{number}")
-            _derive(connection)
-    return warehouse
+        warehouse.replace_table(CAMPAIGNS, _campaigns(of, now))
+        for export in EXPORTS:
+            with DeliveryBatch(export, WINDOW) as batch:
+                for campaign in of.campaigns_at(now):
+                    batch.add(campaign.campaign_id, WINDOW, _rows(of, export, campaign, now), now)
+                warehouse.write(batch, now=now, run_id=f"run-{number}")
+    _derive(warehouse)
+    return setting
+
+
+def _rows(of: World, export: Export, campaign: Campaign, now: datetime) -> pl.DataFrame:
+    rows = of.rows(export.name, campaign.campaign_id, WINDOW, now)
+    return pl.DataFrame(rows, schema=polars_schema(export.delivered))
 
 
 def _campaigns(of: World, now: datetime) -> pl.DataFrame:
@@ -79,16 +82,16 @@ def _campaign(listed: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return values | {"ingested_at": now, "run_id": "run"}
 
 
-def _derive(connection: duckdb.DuckDBPyConnection) -> None:
-    country, engagement = CAMPAIGN_COUNTRY_DAILY.table, CAMPAIGN_ENGAGEMENT_DAILY.table
-    efficiency = country_efficiency(
-        load_table(connection, country), load_cells(connection, country)
-    )
-    plays = load_table(connection, engagement), load_cells(connection, engagement)
-    spillover = spillover_share(*plays)
-    replace_days(connection, COUNTRY_EFFICIENCY, efficiency, WINDOW)
-    replace_days(connection, SPILLOVER_SHARE, spillover, WINDOW)
-    replace_days(connection, PLAYLIST_TRACK_SHARE, playlist_track_share(*plays), WINDOW)
-    as_of = WINDOW.last
-    replace_all(connection, CAMPAIGN_SCORECARD, campaign_scorecard(efficiency, spillover, as_of))
-    replace_all(connection, COUNTRY_SCORECARD, country_scorecard(efficiency, spillover, as_of))
+def _derive(warehouse: Warehouse) -> None:
+    with warehouse.reader() as reader:
+        country = reader.stored_days(CAMPAIGN_COUNTRY_DAILY, WINDOW)
+        plays = reader.stored_days(CAMPAIGN_ENGAGEMENT_DAILY, WINDOW)
+    efficiency = country_efficiency(country.rows, country.log)
+    spillover = spillover_share(plays.rows, plays.log)
+    playlist = playlist_track_share(plays.rows, plays.log)
+    warehouse.replace_days(COUNTRY_EFFICIENCY, efficiency, WINDOW)
+    warehouse.replace_days(SPILLOVER_SHARE, spillover, WINDOW)
+    warehouse.replace_days(PLAYLIST_TRACK_SHARE, playlist, WINDOW)
+    sources = (efficiency, spillover, WINDOW.last)
+    warehouse.replace_table(CAMPAIGN_SCORECARD, campaign_scorecard(*sources))
+    warehouse.replace_table(COUNTRY_SCORECARD, country_scorecard(*sources))
