@@ -27,9 +27,15 @@ from soundlink_assets.assets.listing import listing_asset
 from soundlink_assets.assets.partitions import daily_partitions
 from soundlink_assets.assets.report import REPORT_KEY, check_keys_of, report_asset, report_path
 from soundlink_assets.assets.resource import RESOURCE_KEY, soundlink_api_resource
+from soundlink_assets.assets.statements import (
+    STATEMENTS_KEY,
+    statements_asset,
+    statements_sensor,
+)
 from soundlink_assets.clock import Clock, utc_now
 from soundlink_assets.schema import EXPORTS, Export
 from soundlink_assets.schema.analytics import SCORECARDS
+from soundlink_assets.schema.statements import STATEMENT_TABLES
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.settings import Settings, load_settings, unknown_variables
 from soundlink_assets.warehouse import open_warehouse
@@ -39,8 +45,9 @@ from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 def tables_of(exports: Sequence[Export] = EXPORTS) -> tuple[Table, ...]:
     """Every table that an asset writes."""
     listings = dict.fromkeys(export.scope.listing for export in exports)
+    rows = (export.table for export in exports)
     daily = (derivation.table for derivation in DERIVATIONS)
-    return (*listings, *(export.table for export in exports), *daily, *SCORECARDS)
+    return (*listings, *rows, *daily, *SCORECARDS, *STATEMENT_TABLES)
 
 
 def build_definitions(
@@ -73,18 +80,24 @@ def build_definitions(
             ),
             *(export_asset(export, exports, partitions, warehouse) for export in exports),
             *(daily_asset(derivation, partitions) for derivation in DERIVATIONS),
-            scorecards_asset(clock),
+            statements_asset(settings.statements_dir),
+            scorecards_asset(clock, warehouse),
         ]
         path = report_path(settings.warehouse)
         assets.append(report_asset(warehouse, path, clock, check_keys_of([*assets, *checks])))
-        automation = automation_of(settings, exports, assets, [REPORT_KEY], clock)
+        not_in_runs = [REPORT_KEY, STATEMENTS_KEY]
+        automation = automation_of(settings, exports, assets, not_in_runs, clock)
         located = dg.with_source_code_references(assets)
     return dg.Definitions(
         assets=located,
         asset_checks=[*checks, *(newest_day_check(export, automation) for export in exports)],
         jobs=[automation.job],
         schedules=[daily_schedule(automation)],
-        sensors=[revision_window_sensor(automation), derived_assets_sensor(automation)],
+        sensors=[
+            revision_window_sensor(automation),
+            derived_assets_sensor(automation),
+            statements_sensor(settings.statements_dir, clock, running=settings.automation),
+        ],
         resources={
             RESOURCE_KEY: soundlink_api_resource(settings, clock),
             "io_manager": warehouse_io_manager(

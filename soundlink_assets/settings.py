@@ -109,6 +109,10 @@ class Settings(BaseSettings):
         default=Path("data/quarantine"),
         description="Folder for refused bodies, with the reason beside each.",
     )
+    statements_dir: Path = Field(
+        default=Path("data/statements"),
+        description="Folder of distributors' statements, CSV or Parquet; see docs/statements.md.",
+    )
     refresh_hours: float = Field(
         default=6,
         ge=0.05,
@@ -176,7 +180,7 @@ class Settings(BaseSettings):
             raise ValueError("MotherDuck and DuckLake are not supported yet; give a file path")
         return value
 
-    @field_validator("quarantine_dir", "budget_dir")
+    @field_validator("quarantine_dir", "statements_dir", "budget_dir")
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()

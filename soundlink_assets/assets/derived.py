@@ -1,9 +1,9 @@
 """The assets that answer questions: each a pure function of `metrics` over stored rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -11,6 +11,15 @@ from soundlink_assets.assets.catalog import KINDS, OWNERS, asset_key, asset_meta
 from soundlink_assets.assets.conditions import follows_any_day, follows_its_sources
 from soundlink_assets.assets.derived_checks import judge_scorecard, scorecard_checks
 from soundlink_assets.assets.partitions import RUN_LENGTH, window_to_fetch
+from soundlink_assets.assets.statements import (
+    judge_currencies,
+    judge_shares,
+    monthly_figures,
+    result_of,
+    return_checks,
+    unmatched,
+)
+from soundlink_assets.assets.verdicts import Verdict, not_judged
 from soundlink_assets.clock import Clock
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
 from soundlink_assets.schema.analytics import (
@@ -21,8 +30,12 @@ from soundlink_assets.schema.analytics import (
     SCORECARDS,
     SPILLOVER_SHARE,
 )
+from soundlink_assets.schema.statements import CAMPAIGN_RETURN, STATEMENTS, TRACK_MONTH_SHARE
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse import DerivedDays, StoredDays
+
+if TYPE_CHECKING:
+    from soundlink_assets.warehouse import Warehouse
 
 GROUP = "analytics"
 
@@ -93,13 +106,21 @@ def daily_asset(
     return derived
 
 
-def scorecards_asset(clock: Clock) -> dg.AssetsDefinition:
-    """Both scorecards, of each campaign and of its countries, from one read of the daily tables.
+def scorecards_asset(clock: Clock, warehouse: "Warehouse") -> dg.AssetsDefinition:
+    """What is computed over all days: both scorecards, and what campaigns earned by statements.
 
-    They count until yesterday (UTC), the last day that has a partition.
+    The scorecards count until yesterday (UTC), the last day that has a partition. Without
+    statements the tables about them are empty, and cost nothing.
     """
-    sources = (COUNTRY_EFFICIENCY, SPILLOVER_SHARE)
+    sources = (
+        COUNTRY_EFFICIENCY,
+        SPILLOVER_SHARE,
+        STATEMENTS,
+        CAMPAIGN_COUNTRY_DAILY.table,
+        CAMPAIGN_ENGAGEMENT_DAILY.table,
+    )
     checks = scorecard_checks()
+    earned_checks = return_checks()
 
     @dg.multi_asset(
         name="scorecards",
@@ -113,35 +134,70 @@ def scorecards_asset(clock: Clock) -> dg.AssetsDefinition:
                 metadata=asset_metadata(table, sources={source.name: source for source in sources}),
                 automation_condition=follows_any_day(),
             )
-            for table in SCORECARDS
+            for table in (*SCORECARDS, TRACK_MONTH_SHARE, CAMPAIGN_RETURN)
         },
         ins={
             "efficiency": dg.AssetIn(asset_key(COUNTRY_EFFICIENCY)),
             "spillover": dg.AssetIn(asset_key(SPILLOVER_SHARE)),
+            "statements": dg.AssetIn(asset_key(STATEMENTS)),
         },
-        check_specs=list(checks.values()),
+        check_specs=[*checks.values(), *earned_checks.values()],
     )
-    def scorecards(efficiency: Any, spillover: Any) -> Iterator[Any]:
+    def scorecards(efficiency: Any, spillover: Any, statements: Any) -> Iterator[Any]:
         from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
 
         as_of = clock().date() - timedelta(days=1)
+        earned = _computed(lambda: _earned(statements, warehouse))
         computed = {
             CAMPAIGN_SCORECARD: _computed(lambda: campaign_scorecard(efficiency, spillover, as_of)),
-            COUNTRY_SCORECARD: _computed(lambda: country_scorecard(efficiency, spillover, as_of)),
+            COUNTRY_SCORECARD: _computed(
+                lambda: country_scorecard(efficiency, spillover, as_of, earned.country_value)
+            ),
         }
         for table, card in computed.items():
-            verdict = judge_scorecard(table, card, efficiency)
             yield dg.Output(card, output_name=table.name)
-            yield dg.AssetCheckResult(
-                asset_key=asset_key(table),
-                check_name=checks[table].name,
-                passed=verdict.passed,
-                severity=verdict.severity,
-                description=verdict.description,
-                metadata=verdict.metadata,
-            )
+            yield result_of(checks[table], judge_scorecard(table, card, efficiency))
+        yield dg.Output(earned.shares, output_name=TRACK_MONTH_SHARE.name, metadata=earned.metadata)
+        yield dg.Output(earned.returns, output_name=CAMPAIGN_RETURN.name)
+        for name, verdict in earned.verdicts.items():
+            yield result_of(earned_checks[name], verdict)
 
     return scorecards
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Earned:
+    """What the statements say of campaigns; without any, empty tables and nothing judged."""
+
+    shares: Any
+    returns: Any
+    country_value: Any
+    verdicts: Mapping[str, Verdict]
+    metadata: Mapping[str, Any]
+
+
+def _earned(statements: Any, warehouse: "Warehouse") -> _Earned:
+    from soundlink_assets.metrics.campaign_return import campaign_return, country_value
+    from soundlink_assets.metrics.track_month_share import track_month_share
+    from soundlink_assets.schema.frames import empty_frame
+
+    if statements.is_empty():
+        verdict = not_judged("there are no statements")
+        shares, returns = empty_frame(TRACK_MONTH_SHARE), empty_frame(CAMPAIGN_RETURN)
+        return _Earned(shares, returns, None, dict.fromkeys(return_checks(), verdict), {})
+    plays, spend = monthly_figures(warehouse)
+    shares = track_month_share(statements, plays, spend)
+    returns = campaign_return(statements, plays, spend)
+    return _Earned(
+        shares,
+        returns,
+        country_value(statements, plays, spend),
+        {
+            "share_at_most_one": judge_shares(shares),
+            "no_currency_mixed": judge_currencies(returns, statements, spend),
+        },
+        unmatched(statements, plays),
+    )
 
 
 def _computed(compute: Callable[[], Any]) -> Any:

@@ -40,6 +40,19 @@ _AVERAGED = {"month": "country_code", "isrc": "month", "catalogue": "isrc"}
 """What a coarser rate is an average over."""
 
 _SPEND = ("spend_media", "spend_total", "listeners")
+
+SPEND_COLUMNS = (
+    "requested_campaign_id",
+    "report_date",
+    "exported_at",
+    "campaign_id",
+    "campaign_name",
+    "country_code",
+    "currency",
+    *_SPEND,
+)
+"""What `monthly_spend` needs of the rows."""
+
 _REVENUES = ("attributed_revenue", "attributed_revenue_low", "attributed_revenue_high")
 _BY_MONTH = "attributed_revenue_by_month"
 _EXACT = pl.Decimal(38, 12)

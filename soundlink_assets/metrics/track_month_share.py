@@ -17,6 +17,19 @@ from soundlink_assets.schema.statements import (
     UNKNOWN_COUNTRY,
 )
 
+PLAY_COLUMNS = (
+    "requested_campaign_id",
+    "report_date",
+    "exported_at",
+    "campaign_id",
+    "campaign_name",
+    "engagement_context",
+    "country_code",
+    "engaged_track_isrc",
+    "streams",
+)
+"""What `monthly_plays` needs of the rows."""
+
 _KEY = ("isrc", "month")
 _COUNTRY = (*_KEY, "country_code")
 

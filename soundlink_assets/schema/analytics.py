@@ -578,6 +578,8 @@ def _country_value() -> tuple[Column, ...]:
             "revenue_per_stream",
             Kind.RATIO,
             f"What a stream of the campaign's listeners there earned. {note} {NOT_SUMMED}",
+            *_of("statements", "revenue", "streams"),
+            *_of(_PLAY_ROWS, "streams"),
             unit="currency per play",
             nullable=True,
         ),
@@ -586,6 +588,9 @@ def _country_value() -> tuple[Column, ...]:
             Kind.RATIO,
             "What the streams earned per listener: cost_per_listener_all_in above it is not earned "
             f"back. {note} {NOT_SUMMED}",
+            *_of("statements", "revenue", "streams"),
+            *_of(_PLAY_ROWS, "streams"),
+            *_of(_COUNTRY_ROWS, "listeners"),
             unit="currency per person",
             nullable=True,
         ),

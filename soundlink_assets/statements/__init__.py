@@ -6,6 +6,6 @@ is read (`assets`). No Dagster, no DuckDB, no network.
 """
 
 from soundlink_assets.statements.folder import StatementFolder, folder_state, read_folder
-from soundlink_assets.statements.reading import Refusal, StatementFile
+from soundlink_assets.statements.reading import Figures, Refusal, StatementFile
 
-__all__ = ["Refusal", "StatementFile", "StatementFolder", "folder_state", "read_folder"]
+__all__ = ["Figures", "Refusal", "StatementFile", "StatementFolder", "folder_state", "read_folder"]

@@ -97,12 +97,14 @@ class StatementFile:
         """The sale months of its rows."""
         return {key.month for key in self.figures}
 
-    def revenue(self) -> dict[str, Decimal]:
-        """The exact revenue by currency."""
+    def totals(self) -> dict[str, Figures]:
+        """The exact sums by currency."""
         sums: dict[str, Figures] = {}
-        for key, figures in self.figures.items():
-            sums.setdefault(key.currency, Figures()).add(figures.streams, figures.revenue)
-        return {currency: sums[currency].revenue for currency in sorted(sums)}
+        for key, figures in sorted(self.figures.items()):
+            sums.setdefault(key.currency, Figures()).add(
+                figures.streams, figures.revenue, figures.row_count
+            )
+        return sums
 
 
 class Line(NamedTuple):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundlink_assets.statements.reading import StatementFile, read_file
+from soundlink_assets.statements.reading import Figures, StatementFile, read_file
 from soundlink_assets_tests.statements.files import HEADER, ISRC, row, write
 
 
@@ -223,7 +223,7 @@ def test_encodings_separators_and_line_ends_are_found_out(
     (tmp_path / "a.csv").write_bytes(text.encode(encoding))
     file = read_file(tmp_path / "a.csv")
     assert file.refusals == []
-    assert file.revenue() == {"USD": Decimal("3.5")}
+    assert file.totals() == {"USD": Figures(1000, Decimal("3.5"), 1)}
 
 
 def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
@@ -267,4 +267,4 @@ def test_every_amount_is_read_exactly_in_every_notation(
     line = ";".join([*row().split(",")[:5], text, "USD"])
     file = _read(folder, line, header=HEADER.replace(",", ";"), mapping=mapping)
     assert file.refusals == []
-    assert file.revenue() == {"USD": amount}
+    assert file.totals()["USD"].revenue == amount
