@@ -28,6 +28,7 @@ from soundlink_assets.schema.analytics import (
     SCHEMA,
     SPILLOVER_SHARE,
 )
+from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.window import Window
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ _SOURCES = (
     PLAYLIST_TRACK_SHARE,
     CAMPAIGN_SCORECARD,
     COUNTRY_SCORECARD,
+    TRACK_MONTH_SHARE,
+    CAMPAIGN_RETURN,
 )
 
 
@@ -155,9 +158,12 @@ def read_report_content(
             "spillover": reader.load(SPILLOVER_SHARE, window),
             "playlist": reader.load(PLAYLIST_TRACK_SHARE, window),
             "plays": _plays(reader, window),
+            "campaign_return": reader.load(CAMPAIGN_RETURN),
         }
+        shares = reader.load(TRACK_MONTH_SHARE)
         loaded = reader.load(country.delivery_log, columns=(country.day,)).to_series()
     is_synthetic = _is_synthetic(frames["campaigns"])
+    frames["track_months"] = _track_months(frames["plays"], shares)
     if campaign_id is not None:
         mine = pl.col("campaign_id") == campaign_id
         frames = {name: frame.filter(mine) for name, frame in frames.items()}
@@ -183,8 +189,21 @@ def read_report_content(
             pl.col("playlist_position").min(),
             pl.col("is_settled").all(),
         ),
+        campaign_return=frames["campaign_return"],
+        track_months=frames["track_months"],
         loaded_days=frozenset(loaded),
     )
+
+
+def _track_months(plays: "pl.DataFrame", shares: "pl.DataFrame") -> "pl.DataFrame":
+    """The months of the recording that each campaign promotes."""
+    import polars as pl
+
+    from soundlink_assets.report.content import TRACK_MONTHS
+
+    target = pl.col("campaign_target_isrc").str.to_uppercase().str.replace_all(r"[\s-]", "")
+    promoted = plays.select("campaign_id", target.alias("isrc")).drop_nulls().unique()
+    return promoted.join(shares, on="isrc").select(*TRACK_MONTHS)
 
 
 def _is_synthetic(campaigns: "pl.DataFrame") -> bool:

@@ -286,9 +286,11 @@ def monthly_figures(warehouse: "Warehouse") -> "tuple[pl.DataFrame, pl.DataFrame
     def by_month(
         reader: "Reader", export: Export, columns: Sequence[str], compute: Compute
     ) -> "pl.DataFrame":
-        parts = [compute(empty_frame(export.table), empty_frame(export.delivery_log))]
-        days = reader.delivery_log(export)[export.day]
-        for month in months_between(days.min(), days.max()) if len(days) else ():
+        parts: list[pl.DataFrame] = [
+            compute(empty_frame(export.table), empty_frame(export.delivery_log))
+        ]
+        days = set(reader.delivery_log(export)[export.day])
+        for month in months_between(min(days), max(days)) if days else ():
             last = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
             stored = reader.stored_days(export, Window(month, last), columns)
             parts.append(compute(stored.rows, stored.log))

@@ -1,16 +1,27 @@
 """What the report is made from, and which of its days are open, final, missing or late."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import polars as pl
 
 from soundlink_assets.schema.analytics import IS_SETTLED
+from soundlink_assets.schema.frames import empty_frame, polars_schema
+from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.window import REVISION_DAYS, final_at_latest
 
 SHOWN_DAYS = 90
 """Charts over days show at most this many, the newest."""
+
+TRACK_MONTHS = {
+    "campaign_id": pl.String(),
+    **{
+        name: polars_schema(TRACK_MONTH_SHARE)[name]
+        for name in ("month", "phase", "statement_streams", "attributed_share")
+    },
+}
 
 _ONE_DAY = timedelta(days=1)
 _LOADED_BY = timedelta(hours=12)
@@ -47,6 +58,8 @@ class ReportContent:
     `playlist_tracks`: campaign_id, report_date, track_id, track_name, streams, playlist_position,
     is_settled.
     Frames by day or track cover the last `SHOWN_DAYS` days until `as_of`.
+    `campaign_return`: the table. `track_months`: campaign_id, and of the track that it promotes
+    month, phase, statement_streams, attributed_share. Both without rows if there are no statements.
     `loaded_days`: the days that were delivered, with rows or without; empty if that is not known.
     `is_synthetic` says that the figures are the sandbox's.
     """
@@ -60,6 +73,8 @@ class ReportContent:
     plays_by_day: pl.DataFrame
     spillover_tracks: pl.DataFrame
     playlist_tracks: pl.DataFrame
+    campaign_return: pl.DataFrame = field(default_factory=partial(empty_frame, CAMPAIGN_RETURN))
+    track_months: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=TRACK_MONTHS))
     checks: tuple[CheckResult, ...] = ()
     loaded_days: frozenset[date] = frozenset()
     is_synthetic: bool = False
@@ -77,6 +92,8 @@ class ReportContent:
             plays_by_day=self.plays_by_day.filter(mine),
             spillover_tracks=self.spillover_tracks.filter(mine),
             playlist_tracks=self.playlist_tracks.filter(mine),
+            campaign_return=self.campaign_return.filter(paid),
+            track_months=self.track_months.filter(mine),
         )
 
 

@@ -20,6 +20,7 @@ Row = dict[str, Any]
 
 MAX_COUNTRIES = 15
 MAX_TRACKS = 8
+MAX_MONTHS = 12
 
 LEAST_SPEND_SHARE = 0.002
 """Countries with a smaller part of the campaign's spend are not drawn: people on a journey."""
@@ -92,24 +93,29 @@ def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> Ite
     if shown.is_empty():
         return
     limit = _cost_limit(shown, campaign_cost)
+    has_value = shown["break_even_cost_per_listener"].count() > 0
+    earned = " Earned: what a listener's streams were paid by the statements." if has_value else ""
     note = _left_out(paid.height - noted.height, noted.height - shown.height)
     yield Figure(
         "countries",
         "What a listener costs in each country",
         "Media spend, to date, cheapest first after allowing for chance. Dot: cost per "
         "listener; bar around it: 95% interval, shorter than the dot where there are many "
-        f"listeners; line: the campaign.{note}",
+        f"listeners; line: the campaign.{earned}{note}",
         {
-            "bars": [_country_bar(row, limit) for row in shown.iter_rows(named=True)],
+            "bars": [
+                _country_bar(row, limit, has_value=has_value) for row in shown.iter_rows(named=True)
+            ],
             "limit": formats.cost(limit, shown["currency"][0]),
             "campaign": None if campaign_cost is None else 100 * campaign_cost / limit,
         },
     )
 
 
-def _country_bar(row: Row, limit: float) -> CountryBar:
+def _country_bar(row: Row, limit: float, *, has_value: bool) -> CountryBar:
     currency, cost, high = row["currency"], row["cost_per_listener"], row["cost_per_listener_high"]
     low = 100 * min(row["cost_per_listener_low"], limit) / limit
+    value = formats.cost(row["break_even_cost_per_listener"], currency)
     return CountryBar(
         name=formats.country(row["country_code"]),
         texts={
@@ -118,6 +124,7 @@ def _country_bar(row: Row, limit: float) -> CountryBar:
             "media spend": formats.money(row["spend_media"], currency),
             "listeners": formats.count(row["listeners"]),
             "likely cheaper?": formats.chance(row["probability_beats_campaign"]),
+            **({"earned": value} if has_value else {}),
         },
         low=low,
         high=100 * min(limit if high is None else high, limit) / limit,
@@ -178,6 +185,33 @@ def _with_week_share(plays: pl.DataFrame) -> pl.DataFrame:
         )
     )
     return plays.join(week, on="report_date")
+
+
+def statement_figures(months: pl.DataFrame) -> Iterator[Figure]:
+    """The streams of the promoted track that were paid, by month. No figure without data."""
+    paid = months.filter(pl.col("statement_streams") > 0).sort("month").tail(MAX_MONTHS)
+    if paid.is_empty():
+        return
+    most = max(paid["statement_streams"])
+    yield Figure(
+        "tracks",
+        "What Spotify paid of the promoted track, month by month",
+        "Streams by the distributors' statements, and the part that listeners of campaigns "
+        "brought: a floor, since only those who connected Spotify are seen. In brackets: before, "
+        "during, between or after the months with spend.",
+        {
+            "bars": [
+                TrackBar(
+                    formats.month(row["month"]) + (f" ({row['phase']})" if row["phase"] else ""),
+                    f"{formats.count(row['statement_streams'])}, "
+                    f"{formats.percent(row['attributed_share'])} from campaigns",
+                    100 * row["statement_streams"] / most,
+                )
+                for row in paid.iter_rows(named=True)
+            ],
+            "colour": charts.LISTENERS,
+        },
+    )
 
 
 def playlist_figures(playlist: pl.DataFrame) -> Iterator[Figure]:

@@ -14,6 +14,7 @@ def findings(card: Row, countries: pl.DataFrame, tracks: pl.DataFrame) -> list[s
     sentences = [
         _cheap(countries, card["currency"]),
         _dear(countries, card["currency"]),
+        _worth(countries),
         _spillover(card, tracks),
         _undetermined(card),
     ]
@@ -38,6 +39,22 @@ def _dear(countries: pl.DataFrame, currency: str | None) -> str:
     more = sure.height - min(sure.height, 3)
     others = f" and {more} more" if more else ""
     return f"They cost more in {listed}{others}, where {share} of the spend went."
+
+
+def _worth(countries: pl.DataFrame) -> str:
+    """Which countries earned their price, where statements say what a listener earned."""
+    known = countries.drop_nulls(["break_even_cost_per_listener", "cost_per_listener_all_in"])
+    if known.is_empty():
+        return ""
+    earned = pl.col("break_even_cost_per_listener") >= pl.col("cost_per_listener_all_in")
+    worth = known.filter(earned).sort("spend_media", "country_code", descending=[True, False])
+    if worth.is_empty():
+        return "By the distributors' statements, listeners earned what they cost in no country yet."
+    names = [formats.country(code) for code in worth["country_code"].head(5)]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    more = worth.height - len(names)
+    others = f" and {more} more" if more else ""
+    return f"By the distributors' statements, listeners earned their cost in {listed}{others}."
 
 
 def _listed(countries: pl.DataFrame, currency: str | None) -> str:

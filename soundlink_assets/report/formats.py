@@ -83,6 +83,11 @@ def day(value: date) -> str:
     return f"{_day_and_month(value)} {value.year}"
 
 
+def month(value: date) -> str:
+    """`April 2026`."""
+    return f"{_ENGLISH.months['format']['wide'][value.month]} {value.year}"
+
+
 def _day_and_month(value: date) -> str:
     return f"{value.day} {_ENGLISH.months['format']['abbreviated'][value.month]}"
 

@@ -23,6 +23,7 @@ from soundlink_assets.report.figures import (
     playlist_figures,
     spend_figures,
     spillover_figures,
+    statement_figures,
     top_tracks,
 )
 from soundlink_assets.report.findings import findings
@@ -211,7 +212,7 @@ def _section(card: Row, content: ReportContent) -> Section:
         anchor=_anchor(card),
         name=_name(card, content),
         subtitle=_subtitle(card, mine),
-        tiles=[*_cost_tiles(card), *_more_tiles(card)],
+        tiles=[*_cost_tiles(card), *_more_tiles(card), *_return_tiles(mine)],
         findings=findings(card, mine.country_scorecard, tracks),
         still_open=_still_open(card, mine),
         figures=[
@@ -219,6 +220,7 @@ def _section(card: Row, content: ReportContent) -> Section:
             *country_figures(mine.country_scorecard, card["cost_per_listener"]),
             *spillover_figures(mine.plays_by_day, tracks),
             *playlist_figures(mine.playlist_tracks),
+            *statement_figures(mine.track_months),
         ],
     )
 
@@ -234,6 +236,33 @@ def _more_tiles(card: Row) -> list[Tile]:
             )
         )
     return tiles
+
+
+def _return_tiles(mine: ReportContent) -> list[Tile]:
+    """What came back by the distributors' statements; nothing without any."""
+    return [
+        Tile(
+            "Earned back",
+            formats.percent(row["recoup_ratio"]),
+            (
+                f"{_revenue(row)} of {formats.money(row['spend_total'], row['currency'])}",
+                f"statements until {formats.month(row['covers_until'])}"
+                + ("" if row["covers_campaign"] else ", not yet all"),
+                "final days; an estimate",
+            ),
+        )
+        for row in mine.campaign_return.drop_nulls(["recoup_ratio", "covers_until"]).rows(
+            named=True
+        )
+    ]
+
+
+def _revenue(row: Row) -> str:
+    low, amount, high = (
+        formats.money(row[f"attributed_revenue{end}"], row["currency"])
+        for end in ("_low", "", "_high")
+    )
+    return amount if low == high else f"{amount} ({low} to {high})"
 
 
 def _final_tile(card: Row) -> Tile:

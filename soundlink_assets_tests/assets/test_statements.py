@@ -1,4 +1,4 @@
-"""Statements in the platform: a file in the folder, the sensor, what campaigns earned, the checks."""
+"""Statements in the platform: the folder, the sensor, what campaigns earned, the checks."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -39,9 +39,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 def _read(folder: Path) -> dg.ExecuteInProcessResult:
     """A run of the asset alone; what it stores is kept in memory."""
-    return dg.materialize(
-        [statements_asset(folder)], resources={"io_manager": dg.InMemoryIOManager()}
-    )
+    return dg.materialize([statements_asset(folder)], resources={"io_manager": dg.mem_io_manager})
 
 
 def _verdicts(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
@@ -144,7 +142,7 @@ def test_the_sensor_asks_for_new_files_once_and_again_if_they_were_not_read(fold
         dg.materialize(
             [statements_asset(folder)],
             instance=instance,
-            resources={"io_manager": dg.InMemoryIOManager()},
+            resources={"io_manager": dg.mem_io_manager},
         )
         assert _tick(folder, instance, cursor, later)[0] is False
         write(folder / "a.csv", row(), row())
@@ -162,9 +160,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         for name, text in statement_files(platform.sandbox.world, [ANCHOR]).items():
             (root / "statements" / name).write_text(text, encoding="utf-8")
         _materialize(platform, [STATEMENTS_KEY])
-        assert platform.definitions.resolve_job_def("daily_exports").execute_in_process(
-            instance=platform.instance, tags=over(DAYS), run_config=QUIET
-        ).success
+        assert (
+            platform.definitions.resolve_job_def("daily_exports")
+            .execute_in_process(instance=platform.instance, tags=over(DAYS), run_config=QUIET)
+            .success
+        )
         yield platform
 
 
