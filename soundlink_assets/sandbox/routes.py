@@ -16,10 +16,9 @@ from soundlink_assets.sandbox.access import Access, RefusedError, authenticate
 from soundlink_assets.sandbox.config import OverCap, SandboxConfig
 from soundlink_assets.sandbox.edits import Body, joined
 from soundlink_assets.sandbox.faults import PlannedFault, Stage
-from soundlink_assets.sandbox.formatting import money, ratio
 from soundlink_assets.sandbox.links import Link
 from soundlink_assets.sandbox.responses import JSON, NDJSON, Response, data_response
-from soundlink_assets.sandbox.rows import Row, read_rows
+from soundlink_assets.sandbox.rows import Row, published, read_rows
 from soundlink_assets.sandbox.sandbox import Sandbox
 from soundlink_assets.sandbox.world import World
 from soundlink_assets.schema import Export, Scope
@@ -184,8 +183,7 @@ def _totals(export: Export, rows: list[Row]) -> dict[str, Any]:
 
     A soundlink's `listeners` are the sum of its new listeners, as the reference says.
     """
-    identities = {rule.ratio: rule for rule in export.identities if isinstance(rule, RatioIdentity)}
-    names = _OVERVIEW[export.scope.name].split()
+    ratios = {rule.ratio: rule for rule in export.identities if isinstance(rule, RatioIdentity)}
     sums: dict[str, int | None] = {}
     for column in export.rows.columns:
         if column.kind in {Kind.COUNT, Kind.MONEY}:
@@ -195,25 +193,15 @@ def _totals(export: Export, rows: list[Row]) -> dict[str, Any]:
     if export.scope.name == "soundlink":
         sums["listeners"] = sums["new_listeners"] or 0
     totals: dict[str, Any] = {}
-    for name in names:
-        column = export.rows.column(name)
-        if column.kind is Kind.COUNT:
-            totals[name] = sums[name]
-        elif column.kind is Kind.MONEY:
-            totals[name] = float(money(sums[name] or 0))
-        elif column.kind is Kind.RATIO:
-            totals[name] = _quotient(export, identities[name], sums)
-        else:
+    for name in _OVERVIEW[export.scope.name].split():
+        if name in ratios:
+            totals[name] = json.loads(published(ratios[name], export)(sums))
+        elif export.rows.column(name).kind is Kind.TEXT:
             totals[name] = "USD"
+        else:
+            is_money = export.rows.column(name).kind is Kind.MONEY
+            totals[name] = (sums[name] or 0) / 100 if is_money else sums[name]
     return totals
-
-
-def _quotient(export: Export, rule: RatioIdentity, sums: Mapping[str, int | None]) -> float | None:
-    numerator, denominator = sums[rule.numerator], sums[rule.denominator]
-    if not denominator or numerator is None:
-        return rule.undefined
-    is_money = export.rows.column(rule.numerator).kind is Kind.MONEY
-    return float(ratio(numerator, denominator * (100 if is_money else 1), rule.decimals))
 
 
 def _export(call: Call, export: Export) -> Response:

@@ -7,7 +7,7 @@ export holds to the last digit, for any export.
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -52,7 +52,7 @@ class RowWriter:
         self._derived = {rule.total for rule in sums} | {rule.ratio for rule in ratios}
         self._fillers: dict[str, Filler] | None = None
         self._sums = [(rule.total, rule.parts) for rule in sums]
-        self._ratios = [(rule.ratio, _published(rule, export)) for rule in ratios]
+        self._ratios = [(rule.ratio, published(rule, export)) for rule in ratios]
         self._money = [column.name for column in columns if column.kind is Kind.MONEY]
         self._unreported = [
             column.name for column in columns if column.nullable and column.kind is Kind.COUNT
@@ -134,8 +134,8 @@ class RowWriter:
             known = [values[part] for part in parts]
             if None not in known:
                 values[total] = sum(known)
-        for name, published in self._ratios:
-            values[name] = published(values)
+        for name, of in self._ratios:
+            values[name] = of(values)
         for name in self._money:
             values[name] = money(values[name])
         for name in self._unreported:
@@ -143,21 +143,21 @@ class RowWriter:
                 values[name] = "null"
 
 
-def _published(rule: RatioIdentity, export: Export) -> Callable[[Values], str]:
-    """The ratio as the provider publishes it, from counts and cents."""
+def published(rule: RatioIdentity, export: Export) -> Callable[[Mapping[str, Any]], str]:
+    """The ratio as the provider publishes it, as JSON text, from counts and cents."""
     undefined = "null" if rule.undefined is None else str(rule.undefined)
-    is_money = [
-        export.rows.column(name).kind is Kind.MONEY for name in (rule.numerator, rule.denominator)
-    ]
-    up, down = (100 if is_money[1] else 1), (100 if is_money[0] else 1)
+    up, down = (
+        100 if export.rows.column(name).kind is Kind.MONEY else 1
+        for name in (rule.denominator, rule.numerator)
+    )
 
-    def published(values: Values) -> str:
+    def of(values: Mapping[str, Any]) -> str:
         numerator, denominator = values[rule.numerator], values[rule.denominator]
         if not denominator or numerator is None:
             return undefined
         return ratio(numerator * up, denominator * down, rule.decimals)
 
-    return published
+    return of
 
 
 def _filler(column: Column, export: Export) -> Filler:
