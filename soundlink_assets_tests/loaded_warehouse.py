@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from soundlink_assets.definitions import tables_of
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.engagement import playlist_track_share, spillover_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
@@ -30,7 +31,7 @@ from soundlink_assets.schema.analytics import (
     SPILLOVER_SHARE,
 )
 from soundlink_assets.schema.campaigns import CAMPAIGN, CAMPAIGNS
-from soundlink_assets.schema.frames import polars_schema
+from soundlink_assets.schema.frames import empty_frame, polars_schema
 from soundlink_assets.schema.tables import Kind
 from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse import DeliveryBatch, Warehouse, open_warehouse
@@ -47,7 +48,10 @@ def world() -> World:
 
 
 def load_warehouse(folder: Path) -> str:
-    """Load all tables into a warehouse in `folder`; the SOUNDLINK_WAREHOUSE to read it."""
+    """Load all tables into a warehouse in `folder`; the SOUNDLINK_WAREHOUSE to read it.
+
+    Tables that are made of other sources are empty.
+    """
     setting = str(folder / "warehouse.duckdb")
     warehouse = open_warehouse(setting)
     of = world()
@@ -59,6 +63,9 @@ def load_warehouse(folder: Path) -> str:
                     batch.add(campaign.campaign_id, WINDOW, _rows(of, export, campaign, now), now)
                 warehouse.write(batch, now=now, run_id=f"run-{number}")
     _derive(warehouse)
+    for table in tables_of():
+        if table.qualified_name not in warehouse.facts().tables:
+            warehouse.replace_table(table, empty_frame(table))
     return setting
 
 

@@ -6,24 +6,20 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from soundlink_assets.schema import (
-    CAMPAIGN_COUNTRY_DAILY,
-    CAMPAIGN_ENGAGEMENT_DAILY,
-    EXPORTS,
-)
-from soundlink_assets.schema.campaigns import CAMPAIGNS
+from soundlink_assets.definitions import tables_of
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
     COUNTRY_SCORECARD,
-    DAILY_TABLES,
+    FINAL_DAYS,
+    FINAL_SUFFIX,
     PLAYLIST_TRACK_SHARE,
-    SCORECARDS,
     SPILLOVER_SHARE,
 )
-from soundlink_assets.schema.analytics import SUFFIX
+from soundlink_assets.schema.campaigns import CAMPAIGNS
+from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.tables import Column, Kind, Table
-from soundlink_assets.warehouse.companions import cells_table, superseded_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 START = "<!-- reference: start -->"
@@ -65,7 +61,7 @@ SUMMED: dict[str, dict[str, str]] = {
 
 
 def summed(table: Table, column: Column) -> str:
-    """Whether, and over what, the column may be added up; empty for what is no number."""
+    """Whether, and over what, the column may be added up; empty for what is not a number."""
     if column.kind not in NUMBERS:
         return ""
     special = SUMMED.get(table.name.removesuffix("_superseded"), {}).get(column.name)
@@ -78,33 +74,30 @@ def summed(table: Table, column: Column) -> str:
 
 def reference() -> str:
     """All tables in Markdown, between the markers of the page."""
-    parts = [_section(CAMPAIGNS)]
-    for export in EXPORTS:
-        parts += [
-            _section(export.table),
-            _superseded_section(export.table),
-            _section(cells_table(export.table)),
-        ]
-    parts += [_section(table) for table in DAILY_TABLES]
-    parts += [_section(table) for table in SCORECARDS]
+    exports = {export.table.qualified_name: export for export in EXPORTS}
+    parts = []
+    for table in tables_of():
+        parts.append(_section(table))
+        if (export := exports.get(table.qualified_name)) is not None:
+            parts += [_superseded_section(export), _section(export.delivery_log)]
     return "\n\n".join(parts)
 
 
 def _section(table: Table) -> str:
-    columns = [c for c in table.columns if not c.name.endswith(SUFFIX)]
+    columns = [c for c in table.columns if not c.name.endswith(FINAL_SUFFIX)]
     lines = [f"### `{table.qualified_name}`", "", f"{table.description} Grain: {table.grain}."]
     lines += [f"Key: {', '.join(f'`{name}`' for name in table.key)}."]
     if len(columns) < len(table.columns):
-        said = (
-            f"Every column from `days` on exists a second time with `{SUFFIX}` at the end of its "
-            "name: the same, over the last 28 settled days."
+        period = (
+            f"Every column from `days` on exists a second time with `{FINAL_SUFFIX}` at the end of "
+            f"its name: the same, over the last {FINAL_DAYS} final days."
         )
-        lines += ["", said]
+        lines += ["", period]
     return "\n".join([*lines, "", *_rows(table, columns)])
 
 
-def _superseded_section(table: Table) -> str:
-    superseded = superseded_table(table)
+def _superseded_section(export: Export) -> str:
+    table, superseded = export.table, export.superseded
     own = superseded.columns[len(table.columns) :]
     about = (
         f"{superseded.description} Grain: {superseded.grain}. The columns of "
@@ -113,7 +106,7 @@ def _superseded_section(table: Table) -> str:
     as_of = (
         f"`{table.qualified_name}_as_of(moment)` puts both together: "
         f"`from {table.qualified_name}_as_of('2026-05-22 06:00:00+00')` are the rows as they "
-        "stood at that moment."
+        "were at that moment."
     )
     heading = f"### `{superseded.qualified_name}`"
     return "\n".join([heading, "", about, "", *_rows(superseded, own), "", as_of])
