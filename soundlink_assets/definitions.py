@@ -24,6 +24,8 @@ from soundlink_assets.assets.derived import DERIVATIONS, daily_asset, scorecards
 from soundlink_assets.assets.derived_checks import INVARIANTS, derived_checks
 from soundlink_assets.assets.exports import export_asset
 from soundlink_assets.assets.listing import listing_asset
+from soundlink_assets.assets.nowcast import BACKTEST_KEY, nowcast_assets
+from soundlink_assets.assets.overview import OVERVIEW_KEY, overview_asset
 from soundlink_assets.assets.partitions import daily_partitions
 from soundlink_assets.assets.report import REPORT_KEY, check_keys_of, report_asset, report_path
 from soundlink_assets.assets.resource import RESOURCE_KEY, soundlink_api_resource
@@ -35,11 +37,16 @@ from soundlink_assets.assets.statements import (
 from soundlink_assets.clock import Clock, utc_now
 from soundlink_assets.schema import EXPORTS, Export
 from soundlink_assets.schema.analytics import SCORECARDS
+from soundlink_assets.schema.nowcast import NOWCAST_TABLES
+from soundlink_assets.schema.overview import CAMPAIGN_OVERVIEW
 from soundlink_assets.schema.statements import STATEMENT_TABLES
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.settings import Settings, load_settings, unknown_variables
 from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets.warehouse.io_manager import warehouse_io_manager
+
+APART = (REPORT_KEY, STATEMENTS_KEY, BACKTEST_KEY, OVERVIEW_KEY)
+"""What has runs of its own, beside those that fetch days."""
 
 
 def tables_of(exports: Sequence[Export] = EXPORTS) -> tuple[Table, ...]:
@@ -47,7 +54,8 @@ def tables_of(exports: Sequence[Export] = EXPORTS) -> tuple[Table, ...]:
     listings = dict.fromkeys(export.scope.listing for export in exports)
     rows = (export.table for export in exports)
     daily = (derivation.table for derivation in DERIVATIONS)
-    return (*listings, *rows, *daily, *SCORECARDS, *STATEMENT_TABLES)
+    others = (*SCORECARDS, *NOWCAST_TABLES, CAMPAIGN_OVERVIEW, *STATEMENT_TABLES)
+    return (*listings, *rows, *daily, *others)
 
 
 def build_definitions(
@@ -82,11 +90,12 @@ def build_definitions(
             *(daily_asset(derivation, partitions) for derivation in DERIVATIONS),
             statements_asset(settings.statements_dir),
             scorecards_asset(clock, warehouse),
+            *nowcast_assets(exports, warehouse, clock),
+            overview_asset(warehouse),
         ]
         path = report_path(settings.warehouse)
         assets.append(report_asset(warehouse, path, clock, check_keys_of([*assets, *checks])))
-        not_in_runs = [REPORT_KEY, STATEMENTS_KEY]
-        automation = automation_of(settings, exports, assets, not_in_runs, clock)
+        automation = automation_of(settings, exports, assets, APART, clock)
         located = dg.with_source_code_references(assets)
     return dg.Definitions(
         assets=located,

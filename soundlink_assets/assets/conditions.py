@@ -49,3 +49,12 @@ def _blocked() -> dg.AutomationCondition[Any]:
             dg.AutomationCondition.check_failed(), blocking_only=True
         )
     ).with_label("a blocking check of a source failed")
+
+
+def each_time(cron_schedule: str) -> dg.AutomationCondition[Any]:
+    """Due at each tick of a cron schedule (UTC), unless it is in progress."""
+    ticked: dg.AutomationCondition[Any] = dg.AutomationCondition.cron_tick_passed(
+        cron_schedule, "UTC"
+    )
+    due = ticked.since_last_handled() & ~dg.AutomationCondition.in_progress()
+    return due.with_label(f"each {cron_schedule} UTC")

@@ -26,7 +26,7 @@ from soundlink_assets.schema import nowcast as schema
 from soundlink_assets.schema.analytics import IS_SETTLED
 from soundlink_assets.schema.exports import ACCOUNT, INGESTED_AT, SUPERSEDED_AT, Export
 from soundlink_assets.schema.frames import empty_frame
-from soundlink_assets.schema.tables import Kind
+from soundlink_assets.schema.tables import Kind, Table
 
 SERIES = ("account_id", "campaign_id", "measure", "currency")
 """A measure of a campaign, whose days are compared with one another."""
@@ -49,6 +49,18 @@ REVISIONS = pl.Schema(
 NO_CURRENCY = ""
 _ESTIMATES = tuple(field.name for field in fields(Expectation))
 _ENDS = _ESTIMATES[1:]
+
+
+def columns_read(export: Export, table: Table) -> list[str]:
+    """The columns of the export's table, history table or delivery log that `revisions` needs."""
+    needed = {
+        export.scope.requested_column,
+        export.day,
+        *(ACCOUNT, INGESTED_AT, SUPERSEDED_AT, export.currency),
+        *schema.MEASURES[export.name].values(),
+        *("fetched_at", "written_at", "oldest_exported_at", "delivery_exported_at"),
+    }
+    return [name for name in table.column_names if name in needed]
 
 
 def revisions(

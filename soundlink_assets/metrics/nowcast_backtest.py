@@ -15,6 +15,15 @@ from soundlink_assets.schema.analytics import IS_SETTLED
 from soundlink_assets.schema.frames import empty_frame
 from soundlink_assets.schema.window import REVISION_DAYS
 
+CALIBRATED = (0.90, 0.99)
+"""Between these, the coverage of a 95 percent interval is what it says."""
+
+ENOUGH_CASES = 60
+"""With fewer nowcasts, coverage says little."""
+
+MUCH_MISSING = 2.0
+"""Mean count that reported figures lack, from which on intervals can be told to be too wide."""
+
 _SERIES_DAY = (*SERIES[1:], "report_date")
 
 
@@ -96,3 +105,26 @@ def _size() -> pl.Expr:
     for bound, name in reversed(schema.SIZES):
         size = pl.when(pl.col("usual") < bound).then(pl.lit(name)).otherwise(size)
     return size
+
+
+def miscalibrated(backtest: pl.DataFrame) -> pl.DataFrame:
+    """The measures whose 95 percent intervals held too few or too many final values.
+
+    One row per measure and currency with at least `ENOUGH_CASES` nowcasts: `measure`, `currency`,
+    `cases`, `coverage`. Too many counts only where much was missing: where hardly anything is, the
+    narrowest interval of whole counts holds nearly all of them.
+    """
+    least, most = CALIBRATED
+    much = pl.when(pl.col("currency").is_null()).then(MUCH_MISSING).otherwise(0.0)
+    by = ("measure", "currency")
+    cases, covered = pl.col("cases").sum(), pl.col("covered_95").sum()
+    return pl.concat(
+        backtest.filter(rows)
+        .group_by(by)
+        .agg(cases, divided(covered, cases).alias("coverage"))
+        .filter(pl.col("cases") >= ENOUGH_CASES, off)
+        for rows, off in (
+            (pl.lit(True), pl.col("coverage") < least),
+            (pl.col("interval_score_reported") > much, pl.col("coverage") > most),
+        )
+    ).sort(by)

@@ -58,18 +58,26 @@ def differences(overviews: pl.DataFrame, rows: pl.DataFrame, export: Export) -> 
     """What differs, as `DIFFERENCES`; without rows if all is equal.
 
     `overviews` are rows of `soundlink.campaign_overview`, `rows` the stored rows of their days.
-    A total that neither side knows is equal, and an unknown one is equal to zero.
+    A total that neither side knows is equal, and an unknown one is equal to zero. Amounts in
+    another currency than the overview's are left out.
     """
     measures = (*OVERVIEW_COUNTS, *OVERVIEW_AMOUNTS, LISTENERS)
     stored = (
         rows.select(
             pl.col(export.scope.requested_column).alias("campaign_id"),
             pl.col(export.day).alias("day"),
+            pl.col(export.currency or "").alias("spent_in"),
             *measures,
             _new_listeners(),
         )
-        .join(overviews.select("campaign_id", "first_day", "last_day"), on="campaign_id")
+        .join(
+            overviews.select("campaign_id", "first_day", "last_day", "currency"), on="campaign_id"
+        )
         .filter(pl.col("day").is_between("first_day", "last_day"))
+        .with_columns(
+            pl.when(pl.col("spent_in") == pl.col("currency")).then(name).alias(name)
+            for name in OVERVIEW_AMOUNTS
+        )
         .group_by("campaign_id")
         .agg(*(known_sum(name) for name in measures), known_sum("new_listeners"))
     )

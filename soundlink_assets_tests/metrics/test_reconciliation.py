@@ -90,6 +90,11 @@ def test_days_outside_the_totals_are_not_counted() -> None:
     assert found(*ROWS, after) == {}
 
 
+def test_amounts_of_another_currency_are_not_added() -> None:
+    euros = {"country_code": "FR", "spend_media": "70", "currency": "EUR"}
+    assert found(*ROWS, euros) == {}
+
+
 def test_listeners_may_be_those_of_countries_and_days() -> None:
     assert found(listeners=7) == {"listeners": 1}
     assert found(listeners=9) == {"listeners": -1}
@@ -120,7 +125,7 @@ def test_the_totals_of_any_rows_do_not_differ_from_them(rows: pl.DataFrame) -> N
         for name in ("streams", "followers", "listeners", "impressions", "ad_clicks", "link_clicks")
     }
     amounts = {
-        name: str(rows.filter(campaign_id="c1")[name].sum())
+        name: str(rows.filter(campaign_id="c1", currency="USD")[name].sum())
         for name in ("spend_media", "spend_total", "fees")
     }
     last_day = DAY + timedelta(days=9)
