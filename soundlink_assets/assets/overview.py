@@ -48,6 +48,9 @@ MOST_CAMPAIGNS = 200
 """Campaigns asked for at once, those first whose totals are the oldest: a third of the requests
 that a key has in an hour."""
 
+CAMPAIGNS_NAMED = 3
+"""Campaigns whose differences a sentence tells."""
+
 REFETCH_AFTER = timedelta(days=27)
 """A campaign that differs is not fetched again for a while: what it delivered then, it delivers."""
 
@@ -279,14 +282,18 @@ class _Reconciliation:
 
 
 def _named(differing: "pl.DataFrame") -> str:
-    """The differences of the first campaigns."""
-    shown = differing.head(6)
+    """The differences of the first campaigns, and how many more campaigns there are."""
+    campaigns = differing.partition_by("campaign_id", maintain_order=True)
     said = [
-        f"campaign {row['campaign_id']} has {row['stored'].normalize():f} {row['measure']}, and "
-        f"{row['overview'].normalize():f} in the totals ({row['difference'].normalize():+f})"
-        for row in shown.iter_rows(named=True)
+        f"campaign {of_one['campaign_id'][0]} has "
+        + ", ".join(
+            f"{row['measure']} {row['stored'].normalize():f} instead of "
+            f"{row['overview'].normalize():f} ({row['difference'].normalize():+f})"
+            for row in of_one.iter_rows(named=True)
+        )
+        for of_one in campaigns[:CAMPAIGNS_NAMED]
     ]
-    more = differing.height - shown.height
+    more = len(campaigns) - len(said)
     return "; ".join(said) + (f"; and {more} more" if more else "")
 
 

@@ -92,7 +92,7 @@ def differences(overviews: pl.DataFrame, rows: pl.DataFrame, export: Export) -> 
         )
         for name in measures
     ]
-    return pl.concat(compared).cast(DIFFERENCES).sort("campaign_id", "measure")
+    return pl.concat(compared).cast(DIFFERENCES).sort("campaign_id", maintain_order=True)
 
 
 def _differs(name: str) -> pl.Expr:
