@@ -59,7 +59,7 @@ def _nowcast(
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
-        metadata=asset_metadata(REVISION_NOWCAST),
+        metadata=asset_metadata(REVISION_NOWCAST, {each.name: each.table for each in sources}),
         automation_condition=follows_any_day(),
     )
     def revision_nowcast(context: dg.AssetExecutionContext) -> Any:
@@ -95,7 +95,7 @@ def _backtest(
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
-        metadata=asset_metadata(NOWCAST_BACKTEST),
+        metadata=asset_metadata(NOWCAST_BACKTEST, {each.name: each.table for each in sources}),
         check_specs=[spec],
         automation_condition=each_time(BACKTEST_AT),
     )

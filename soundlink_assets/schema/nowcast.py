@@ -39,6 +39,13 @@ TOO_FEW_DAYS = f"fewer than {LEAST_BASIS_DAYS} final days were fetched at this a
 NOTHING_REPORTED = "nothing is reported yet"
 
 
+_FIGURES = tuple(
+    f"{export}.{source}" for export, measures in MEASURES.items() for source in measures.values()
+)
+_DAYS = tuple(f"{export}.report_date" for export in MEASURES)
+_CAMPAIGNS = tuple(f"{export}.campaign_id" for export in MEASURES)
+
+
 def _measure_columns() -> tuple[Column, Column]:
     return (
         column(
@@ -47,19 +54,35 @@ def _measure_columns() -> tuple[Column, Column]:
             "What is counted: `listeners`, `streams`, `followers`, `spend_media` of "
             "campaign_country_daily, and `engagement_streams`, the streams of "
             "campaign_engagement_daily.",
+            *_FIGURES,
         ),
         column(
             "currency",
             Kind.TEXT,
             "Currency of an amount; null for counts. Never add amounts across currencies.",
+            "campaign_country_daily.currency",
             unit="ISO 4217",
             nullable=True,
         ),
     )
 
 
+def _age(description: str) -> Column:
+    return column("age_days", Kind.COUNT, description, *_DAYS, unit="days", minimum=0)
+
+
 def _figure(name: str, description: str, *, nullable: bool = True) -> Column:
-    return column(name, Kind.RATIO, description, unit="as the measure", nullable=nullable)
+    return column(
+        name, Kind.RATIO, description, *_FIGURES, unit="as the measure", nullable=nullable
+    )
+
+
+def _part(name: str, description: str, *, nullable: bool = False) -> Column:
+    return column(name, Kind.RATIO, description, *_FIGURES, unit="fraction", nullable=nullable)
+
+
+def _number(name: str, unit: str, description: str, minimum: int = 0) -> Column:
+    return column(name, Kind.COUNT, description, *_FIGURES, unit=unit, minimum=minimum)
 
 
 REVISION_NOWCAST = Table(
@@ -72,17 +95,11 @@ REVISION_NOWCAST = Table(
     "Ends of intervals must not be added up.",
     key=("report_date", "campaign_id", "measure", "currency"),
     columns=(
-        column("report_date", Kind.DATE, "Day that the figures belong to.", unit="UTC day"),
-        column("campaign_id", Kind.TEXT, "Campaign, the same for its whole life."),
+        column("report_date", Kind.DATE, "Day that the figures belong to.", *_DAYS, unit="UTC day"),
+        column("campaign_id", Kind.TEXT, "Campaign, the same for its whole life.", *_CAMPAIGNS),
         *_measure_columns(),
-        column("as_of", Kind.TIMESTAMP, "When `reported` was fetched.", unit="UTC"),
-        column(
-            "age_days",
-            Kind.COUNT,
-            "Whole days from the end of the day to `as_of`.",
-            unit="days",
-            minimum=0,
-        ),
+        column("as_of", Kind.TIMESTAMP, "When `reported` was fetched.", *_DAYS, unit="UTC"),
+        _age("Whole days from the end of the day to `as_of`."),
         _figure(
             "reported",
             "The measure as it is now, all countries (and tracks) together.",
@@ -97,30 +114,33 @@ REVISION_NOWCAST = Table(
         _figure("high", "Upper end of that interval."),
         _figure("low_50", "Lower end of the interval that holds it in 50 of 100 cases."),
         _figure("high_50", "Upper end of that interval."),
-        column(
+        _part(
             "completeness",
-            Kind.RATIO,
             "reported / expected: the part that is in. Null without an expectation above zero. "
             "Never add up or average: divide sums instead.",
-            unit="fraction",
             nullable=True,
         ),
-        column(
+        _number(
             "basis_days",
-            Kind.COUNT,
+            "days",
             "Final days that were fetched at this age while they were open: the campaign's, or "
             "the organisation's if `pooled` says so.",
-            unit="days",
-            minimum=0,
         ),
         column(
             "pooled",
             Kind.TEXT,
             f"Whose days those are: `{CAMPAIGN}`, or `{ORGANISATION}` where the campaign has fewer "
             f"than {LEAST_BASIS_DAYS}. Null without an expectation.",
+            *_FIGURES,
             nullable=True,
         ),
-        column("reason", Kind.TEXT, "Why there is no expectation; null with one.", nullable=True),
+        column(
+            "reason",
+            Kind.TEXT,
+            "Why there is no expectation; null with one.",
+            *_FIGURES,
+            nullable=True,
+        ),
     ),
 )
 
@@ -134,40 +154,31 @@ NOWCAST_BACKTEST = Table(
     key=("measure", "currency", "age_days", "size"),
     columns=(
         *_measure_columns(),
-        column(
-            "age_days",
-            Kind.COUNT,
-            "Whole days from the end of the report date to the fetch.",
-            unit="days",
-            minimum=0,
-        ),
+        _age("Whole days from the end of the report date to the fetch."),
         column(
             "size",
             Kind.TEXT,
             "Mean final value of the campaign's days, as far as it was known: "
             + ", ".join(f"`{name}`" for name in (*(name for _, name in SIZES), LARGEST))
             + ".",
+            *_FIGURES,
         ),
-        column("cases", Kind.COUNT, "Nowcasts that were judged.", unit="nowcasts", minimum=1),
-        column("first_day", Kind.DATE, "Oldest report date among them.", unit="UTC day"),
-        column("last_day", Kind.DATE, "Newest report date among them.", unit="UTC day"),
-        column(
+        _number("cases", "nowcasts", "Nowcasts that were judged.", minimum=1),
+        column("first_day", Kind.DATE, "Oldest report date among them.", *_DAYS, unit="UTC day"),
+        column("last_day", Kind.DATE, "Newest report date among them.", *_DAYS, unit="UTC day"),
+        _number(
             "covered_95",
-            Kind.COUNT,
+            "nowcasts",
             "Cases in which the final value lay within the 95 percent interval.",
-            unit="nowcasts",
-            minimum=0,
         ),
-        column(
+        _number(
             "covered_50",
-            Kind.COUNT,
+            "nowcasts",
             "The same of the 50 percent interval. More than half where few are missing: an "
             "interval of whole counts cannot hold exactly half of the cases.",
-            unit="nowcasts",
-            minimum=0,
         ),
-        column("coverage_95", Kind.RATIO, "covered_95 / cases.", unit="fraction"),
-        column("coverage_50", Kind.RATIO, "covered_50 / cases.", unit="fraction"),
+        _part("coverage_95", "covered_95 / cases."),
+        _part("coverage_50", "covered_50 / cases."),
         _figure(
             "interval_score",
             "Mean weighted interval score of `expected` and both intervals (Bracher et al. 2021): "
@@ -179,12 +190,10 @@ NOWCAST_BACKTEST = Table(
             "The same if `reported` is taken for the final value: its mean absolute error.",
             nullable=False,
         ),
-        column(
+        _part(
             "gain",
-            Kind.RATIO,
             "1 - interval_score / interval_score_reported: 0 no better than reading the reported "
             "figure, 1 perfect. Null where reported figures were final already.",
-            unit="fraction",
             nullable=True,
         ),
     ),
