@@ -32,13 +32,19 @@ def test_asset_keys_job_schedule_and_sensors_are_these(definitions: dg.Definitio
         key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()
     ) == [
         "analytics/campaign_report",
+        "analytics/campaign_return",
         "analytics/campaign_scorecard",
         "analytics/country_efficiency",
         "analytics/country_scorecard",
+        "analytics/nowcast_backtest",
         "analytics/playlist_track_share",
+        "analytics/revision_nowcast",
         "analytics/spillover_share",
+        "analytics/track_month_share",
+        "distributor/statements",
         "soundlink/campaign_country_daily",
         "soundlink/campaign_engagement_daily",
+        "soundlink/campaign_overview",
         "soundlink/campaigns",
     ]
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}

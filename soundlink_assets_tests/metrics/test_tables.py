@@ -7,10 +7,17 @@ import pytest
 
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.analytics import DAILY_TABLES, SCORECARDS
+from soundlink_assets.schema.nowcast import NOWCAST_TABLES
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, STATEMENTS, TRACK_MONTH_SHARE
 from soundlink_assets.schema.tables import Kind, Table
 
-TABLES = (*DAILY_TABLES, *SCORECARDS, TRACK_MONTH_SHARE, CAMPAIGN_RETURN)
+TABLES = (
+    *DAILY_TABLES,
+    *SCORECARDS,
+    *NOWCAST_TABLES,
+    TRACK_MONTH_SHARE,
+    CAMPAIGN_RETURN,
+)
 SOURCES = {
     table.name: table
     for table in (*(export.table for export in EXPORTS), *DAILY_TABLES, STATEMENTS)
