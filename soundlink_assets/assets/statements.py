@@ -100,11 +100,8 @@ def statements_sensor(folder: Path, clock: Clock, *, running: bool) -> dg.Sensor
         "changed or gone. What they say of campaigns is computed then by itself.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        from soundlink_assets.statements import folder_state
-
-        state, now = folder_state(folder), clock()
-        known = _state_read(context.instance)
-        if state == known or (known is None and not _has_files(folder)):
+        state, now = unread_state(context.instance, folder), clock()
+        if state is None:
             return dg.SkipReason(f"The files in {folder} are those that were read last.")
         asked_for, _, at = (context.cursor or "").partition(" ")
         if asked_for == state and now - datetime.fromisoformat(at) < ASKED_AGAIN_AFTER:
@@ -115,15 +112,17 @@ def statements_sensor(folder: Path, clock: Clock, *, running: bool) -> dg.Sensor
     return sensor
 
 
-def _has_files(folder: Path) -> bool:
-    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+def unread_state(instance: dg.DagsterInstance, folder: Path) -> str | None:
+    """The state of the folder; None if its files are those that the asset read last."""
+    from soundlink_assets.statements import folder_state
 
-
-def _state_read(instance: dg.DagsterInstance) -> str | None:
     event = instance.get_latest_materialization_event(STATEMENTS_KEY)
     materialization = event.asset_materialization if event else None
-    state = materialization.metadata.get(FOLDER_STATE) if materialization else None
-    return str(state.value) if state else None
+    if materialization is None and not (folder.is_dir() and any(folder.iterdir())):
+        return None
+    state = folder_state(folder)
+    known = materialization.metadata.get(FOLDER_STATE) if materialization else None
+    return None if known is not None and known.value == state else state
 
 
 def _metadata(read: "StatementFolder") -> dict[str, Any]:
@@ -365,8 +364,9 @@ def judge_currencies(
             "their currency.",
             findings=table_of(pl.concat([differing, unpaid.select(key)], how="diagonal")),
         )
+    spends = pl.col("campaign_id").is_in(spend["campaign_id"].implode())
     apart = returns.filter(
-        pl.col("attributed_revenue").is_not_null(), pl.col("spend_total").is_null()
+        pl.col("attributed_revenue").is_not_null(), pl.col("spend_total").is_null(), spends
     )
     if apart.height:
         currencies = ", ".join(apart["currency"].unique().sort())

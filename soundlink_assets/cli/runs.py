@@ -114,6 +114,8 @@ def run_days(
     definitions = build_definitions(settings)
     keys = None if select is None else _selected_keys(definitions, select)
     job = definitions.resolve_job_def(JOB_NAME)
+    if select is None:
+        read_statements(settings, definitions, instance, listener)
     with noticing_signals() as has_been_asked_to_end:
         for part in window.split():
             run_id = str(uuid4())
@@ -143,6 +145,29 @@ def run_days(
             yield _outcome(part, result, errors)
             if has_been_asked_to_end():
                 raise KeyboardInterrupt
+
+
+def read_statements(
+    settings: "Settings",
+    definitions: "dg.Definitions",
+    instance: "dg.DagsterInstance",
+    listener: Listener,
+) -> None:
+    """Read the distributors' statements if any file is new, as the sensor does in `dev`.
+
+    What cannot be read is a warning: the exports are fetched all the same.
+    """
+    from soundlink_assets.assets.statements import STATEMENTS_KEY, unread_state
+
+    if unread_state(instance, settings.statements_dir) is None:
+        return
+    job = definitions.resolve_implicit_global_asset_job_def()
+    logged = job.with_logger_defs({"console": _progress_logger(listener, lambda: None)})
+    result = logged.get_subset(asset_selection={STATEMENTS_KEY}).execute_in_process(
+        instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}}
+    )
+    if not result.success:
+        listener.warning(f"The statements in {settings.statements_dir} could not be read.")
 
 
 def give_remote_origin(instance: "dg.DagsterInstance", run_id: str) -> None:

@@ -1,6 +1,6 @@
 """`soundlink-assets sandbox`: serve a synthetic Soundlink API; and how other commands use one."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +9,8 @@ import typer
 from soundlink_assets.cli.app import UserError, app
 
 if TYPE_CHECKING:
-    from soundlink_assets.sandbox import SandboxConfig
+    from soundlink_assets.sandbox import SandboxConfig, World
+    from soundlink_assets.schema.window import Window
     from soundlink_assets.settings import Settings
 
 SANDBOX_FOLDER = Path("data/sandbox")
@@ -58,6 +59,22 @@ def _kept_day(anchor: Path) -> date:
         ) from None
 
 
+def write_statements(world: "World", folder: Path, window: "Window") -> None:
+    """Synthetic statements, marked as such, of the months of the window and the one before.
+
+    A real statement comes about two months later; waiting for it would leave a demo without.
+    """
+    from soundlink_assets.sandbox.statements import statement_files
+
+    months = {day.replace(day=1) for day in window.dates()}
+    months.add((min(months) - timedelta(days=1)).replace(day=1))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in statement_files(world, sorted(months)).items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
 def sandbox_settings(base_url: str, api_key: str, folder: Path) -> "Settings":
     """Settings for a sandbox at `base_url`, with everything that is kept below `folder`.
 
@@ -73,6 +90,7 @@ def sandbox_settings(base_url: str, api_key: str, folder: Path) -> "Settings":
         start_date=Settings.model_fields["start_date"].default,
         warehouse=str(folder / "warehouse.duckdb"),
         quarantine_dir=folder / "quarantine",
+        statements_dir=folder / "statements",
         budget_dir=folder / "budget",
         requests_per_minute=UNLIMITED,
         requests_per_hour=UNLIMITED,
@@ -89,6 +107,7 @@ def environment_of(settings: "Settings") -> dict[str, str]:
         "SOUNDLINK_START_DATE": settings.start_date.isoformat(),
         "SOUNDLINK_WAREHOUSE": settings.warehouse,
         "SOUNDLINK_QUARANTINE_DIR": str(settings.quarantine_dir),
+        "SOUNDLINK_STATEMENTS_DIR": str(settings.statements_dir),
         "SOUNDLINK_BUDGET_DIR": str(settings.budget_dir),
         "SOUNDLINK_REQUESTS_PER_MINUTE": str(settings.requests_per_minute),
         "SOUNDLINK_REQUESTS_PER_HOUR": str(settings.requests_per_hour),

@@ -187,6 +187,34 @@ def print_spillover(console: "Console", warehouse: "Warehouse", window: "Window"
     console.print(table)
 
 
+def print_returns(console: "Console", warehouse: "Warehouse") -> None:
+    """What campaigns earned back on final days by the statements; nothing without any."""
+    from rich.table import Table
+
+    from soundlink_assets.schema.statements import CAMPAIGN_RETURN
+
+    rows = warehouse.load(CAMPAIGN_RETURN).drop_nulls(["recoup_ratio", "covers_until"])
+    if rows.is_empty():
+        return
+    table = Table(
+        title="What came back, by synthetic statements, on final days", title_justify="left"
+    )
+    for name in ("campaign", "earned", "spend with fees", "earned back", "statements until"):
+        table.add_column(name, justify="left" if name == "campaign" else "right")
+    for row in rows.sort("recoup_ratio", "campaign_id", descending=[True, False]).iter_rows(
+        named=True
+    ):
+        table.add_row(
+            row["campaign_name"],
+            f"{row['attributed_revenue']:,.2f} {row['currency']}",
+            f"{row['spend_total']:,.2f} {row['currency']}",
+            f"{row['recoup_ratio']:.1%}",
+            f"{row['covers_until']:%Y-%m}",
+        )
+    console.print()
+    console.print(table)
+
+
 def print_checks(console: "Console", outcomes: "Sequence[RunOutcome]") -> None:
     """The checks that failed and the runs that did, if any."""
     from soundlink_assets.cli.console import print_plainly

@@ -34,6 +34,8 @@ from soundlink_assets_tests.assets.checked_runs import (
 from soundlink_assets_tests.metrics.statement_frames import statements
 from soundlink_assets_tests.statements.files import row, write
 
+_JUDGED = ("campaign_id", "currency", "attributed_revenue", "spend_total")
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -96,22 +98,20 @@ def test_a_share_above_one_is_named() -> None:
 def test_spend_under_another_currency_is_an_error_and_revenue_apart_from_spend_a_warning() -> None:
     def returns(**given: Any) -> pl.DataFrame:
         card = {"campaign_id": "c", "currency": "USD", "attributed_revenue": None} | given
-        schema = {name: empty_frame(CAMPAIGN_RETURN).schema[name] for name in card}
-        return pl.DataFrame([card], schema=schema)
+        columns = empty_frame(CAMPAIGN_RETURN).schema
+        return pl.DataFrame([card], schema={name: columns[name] for name in _JUDGED})
 
     spend = pl.DataFrame({"campaign_id": ["c"], "currency": ["USD"], "spend_total": [Decimal(5)]})
     sales = statements({"currency": "EUR", "streams": 1})
-    good = judge_currencies(returns(spend_total=Decimal(5)), sales, spend)
-    mixed = judge_currencies(returns(spend_total=Decimal(7)), sales, spend)
-    apart = judge_currencies(
-        returns(currency="EUR", attributed_revenue=Decimal(1), spend_total=None),
-        sales,
-        spend.clear(),
-    )
-    assert good.passed
-    assert mixed.is_error
+    in_dollars = returns(spend_total=Decimal(5))
+    in_euros = returns(currency="EUR", attributed_revenue=Decimal(1), spend_total=None)
+
+    assert judge_currencies(in_dollars, sales, spend).passed
+    assert judge_currencies(returns(spend_total=Decimal(7)), sales, spend).is_error
+    apart = judge_currencies(pl.concat([in_dollars, in_euros]), sales, spend)
     assert not apart.passed
     assert not apart.is_error
+    assert judge_currencies(in_euros, sales, spend.clear()).passed  # nothing was spent
 
 
 @pytest.fixture
