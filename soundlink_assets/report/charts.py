@@ -226,14 +226,19 @@ def _open_rows(days: pl.DataFrame) -> list[Spec]:
 
 
 def _panel(title: str, height: int, marks: Spec, size: Size) -> Spec:
-    """The marks on a band behind the days that may still change, under a title of their own."""
+    """The marks on a band behind the days that may still change, under a title of their own.
+
+    Few days do not take all the room.
+    """
+    x = marks["encoding"]["x"]
+    width = min(size.width, max(240, 60 * len(x["scale"]["domain"])))
     band = {
         "data": {"name": "open"},
         "mark": {"type": "rect", "color": OPEN_BAND},
-        "encoding": {"x": marks["encoding"]["x"]},
+        "encoding": {"x": x},
     }
     heading = {"text": title, "color": MUTED, "fontSize": 12, "fontWeight": "normal", "offset": 6}
-    return {"width": size.width, "height": height, "title": heading, "layer": [band, marks]}
+    return {"width": width, "height": height, "title": heading, "layer": [band, marks]}
 
 
 def _chart(panels: list[Spec], title: str = "", **datasets: list[Spec]) -> Spec:
