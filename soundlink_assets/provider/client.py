@@ -227,9 +227,7 @@ class SoundlinkClient:
             raise ValueError(
                 f"{window} has {window.days} days; at most {MAX_WINDOW_DAYS} go at once"
             )
-        return self._retries.run(
-            self._request(export, requested_id, window).attempt, self._closed
-        )
+        return self._retries.run(self._request(export, requested_id, window).attempt, self._closed)
 
     def deliveries(
         self, export: Export, ids: Sequence[str], window: Window
@@ -321,9 +319,7 @@ class SoundlinkClient:
             if len(found) == known:
                 break
         if len(found) < total:
-            raise _incomplete(
-                scope, f"the list of {scope.plural} holds {len(found)} of {total}"
-            )
+            raise _incomplete(scope, f"the list of {scope.plural} holds {len(found)} of {total}")
         return found
 
     def _page(self, scope: Scope, page: int) -> tuple[list[Any], int, int]:

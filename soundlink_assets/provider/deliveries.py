@@ -7,7 +7,7 @@ A body is streamed into the reader, verified, or refused and kept. How a request
 import logging
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -305,9 +305,7 @@ class ManyDeliveries:
         concerns that one alone; where the first ids are all refused, it concerns the key.
         """
         held: list[FailedDelivery] = []
-        results = as_completed(
-            self._fetch, self._requests, at_once=self._at_once, stop=self._stop
-        )
+        results = as_completed(self._fetch, self._requests, at_once=self._at_once, stop=self._stop)
         with closing(results):
             for result in results:
                 error = result.error if isinstance(result, FailedDelivery) else None
@@ -375,7 +373,7 @@ def as_completed(
     *,
     at_once: int,
     stop: threading.Event,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """The results of `work`, in the order in which they complete; the first exception is raised.
 
     At most `at_once` tasks are begun and not yet taken by the caller, so that a slow caller holds

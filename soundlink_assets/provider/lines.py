@@ -9,10 +9,12 @@ definition and no line that only one of the two knows.
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -112,9 +114,7 @@ def read_line(raw: bytes, number: int, export: Export, *, has_newline: bool) -> 
     found = dict(members)
     if len(found) < len(keys):
         doubled = next(key for key in keys if keys.count(key) > 1)
-        raise UnreadableDelivery(
-            "the key stands twice in one object", line=number, field=doubled
-        )
+        raise UnreadableDelivery("the key stands twice in one object", line=number, field=doubled)
     values = {column.name: _value(column, found, number) for column in export.rows.columns}
     unknown = {key: found[key] for key in keys if key not in values}
     return Line(values, _extra_text(unknown, number), tuple(unknown))
@@ -128,11 +128,14 @@ def typed_value(kind: Kind, value: Any) -> Any:
     return _READERS[kind](value)
 
 
+_decode_json = json.JSONDecoder(
+    object_pairs_hook=_Members, parse_float=number_of, parse_constant=NotANumber
+).decode
+
+
 def _load(raw: bytes) -> Any:
     text = raw.decode()
-    loaded = json.loads(
-        text, object_pairs_hook=_Members, parse_float=number_of, parse_constant=NotANumber
-    )
+    loaded = _decode_json(text)
     if "\\u" in text:
         # An escaped lone surrogate is valid JSON and still no text: UTF-8 cannot hold it.
         json.dumps(json.loads(text), ensure_ascii=False).encode()
@@ -397,13 +400,13 @@ class LineDecoder:
     def _typed(
         self, rows: Sequence[Any], extras: Mapping[int, str], numbers: Sequence[int]
     ) -> pl.DataFrame:
-        """The frame of the decoded rows, without those whose values only the exact reading knows."""
-        decoded = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
-        if not decoded:
+        """The frame of the decoded rows, without those that only the exact reading can judge."""
+        if not rows:
             return pl.DataFrame(schema=self._schema)
         is_sure = pl.repeat(value=True, n=len(rows), dtype=pl.Boolean, eager=True)
         series: list[pl.Series] = []
-        for column, values in zip(self._columns, decoded, strict=True):
+        for column in self._columns:
+            values = list(map(attrgetter(column.name), rows))
             typed, are_sure = self._typed_column(column, values)
             series.append(typed)
             if are_sure is not None:
@@ -420,11 +423,9 @@ class LineDecoder:
         """The column, and which of its values are certain; None if all are."""
         dtype = self._schema[column.name]
         if column.kind in {Kind.DATE, Kind.TIMESTAMP}:
-            known = _stamps(column.kind, set(values))
-            typed = pl.Series(column.name, [known.get(value) for value in values], dtype=dtype)
-            if len(known) == len(set(values)):
-                return typed, None
-            return typed, pl.Series([value in known for value in values])
+            texts = pl.Series(column.name, values, dtype=pl.String)
+            typed = _stamps(texts, column.kind, dtype)
+            return typed, None if typed.null_count() == texts.null_count() else typed.is_not_null()
         if column.kind is Kind.MONEY:
             amounts = pl.Series(column.name, values, dtype=pl.Float64)
             steps = amounts / float(_MONEY_STEP)
@@ -442,15 +443,14 @@ class LineDecoder:
         return (*line.values.values(), line.extra, number)
 
 
-def _stamps(kind: Kind, texts: set[Any]) -> dict[Any, Any]:
-    """The dates or timestamps among the texts; there are few different ones in a delivery."""
-    known: dict[Any, Any] = {None: None} if None in texts else {}
-    for text in texts - {None}:
-        try:
+def _stamps(texts: pl.Series, kind: Kind, dtype: pl.DataType) -> pl.Series:
+    """The dates or timestamps that the texts are, null where one is not; few of them differ."""
+    known: dict[str, Any] = {}
+    for text in texts.unique().drop_nulls():
+        with suppress(WrongValueError):
             known[text] = typed_value(kind, text)
-        except WrongValueError:
-            continue
-    return known
+    stamps = pl.Series(list(known.values()), dtype=dtype)
+    return texts.replace_strict(list(known), stamps, default=None, return_dtype=dtype)
 
 
 @cache

@@ -19,9 +19,8 @@ import httpx
 from typing_extensions import override
 
 from soundlink_assets.provider.retries import Deadline
-from soundlink_assets.settings import SettingsError, is_loopback
+from soundlink_assets.settings import SettingProblem, SettingsError, is_loopback
 
-PROXY_VARIABLES = "HTTPS_PROXY or ALL_PROXY"
 _ANY_PROXY_VARIABLE = "HTTPS_PROXY, ALL_PROXY or HTTP_PROXY"
 
 
@@ -162,49 +161,41 @@ def advice(error: Exception, base_url: httpx.URL) -> str:
     causes = tuple(_chain(error))
     texts = (
         text
-        for kind, text in (_PROXIED if proxy_of(base_url) else _DIRECT)
+        for kind, text in (_PROXIED if proxy_of(base_url) else _DIRECT).items()
         if any(isinstance(cause, kind) for cause in causes)
     )
     return next(texts).format(host=base_url.host, url=base_url)
 
 
-_TLS: tuple[tuple[type[BaseException], str], ...] = (
-    (
-        ssl.SSLCertVerificationError,
+_TLS: dict[type[BaseException], str] = {
+    ssl.SSLCertVerificationError: (
         "The certificate of {host} is not trusted here. If something on the way inspects TLS, set "
-        "SSL_CERT_FILE to the file with its certificate.",
+        "SSL_CERT_FILE to the file with its certificate."
     ),
-    (
-        ssl.SSLError,
+    ssl.SSLError: (
         "What responds at {host} does not speak TLS: check SOUNDLINK_BASE_URL, and what lies in "
-        "between.",
+        "between."
     ),
-)
-_DIRECT: tuple[tuple[type[BaseException], str], ...] = (
-    *_TLS,
-    (
-        socket.gaierror,
-        "The name {host} is not known here: check SOUNDLINK_BASE_URL, the network, DNS.",
+}
+_DIRECT: dict[type[BaseException], str] = {
+    **_TLS,
+    socket.gaierror: (
+        "The name {host} is not known here: check SOUNDLINK_BASE_URL, the network, DNS."
     ),
-    (
-        ConnectionRefusedError,
-        "Nothing listens at {url}: check SOUNDLINK_BASE_URL and the network.",
-    ),
-    (
-        httpx.TimeoutException,
+    ConnectionRefusedError: "Nothing listens at {url}: check SOUNDLINK_BASE_URL and the network.",
+    httpx.TimeoutException: (
         "Check the network and the provider's status; SOUNDLINK_TIMEOUT_SECONDS is how long a "
-        "response is waited for.",
+        "response is waited for."
     ),
-    (Exception, "Check the network and the provider's status, then run again."),
-)
-_PROXIED: tuple[tuple[type[BaseException], str], ...] = (
-    *_TLS,
-    (
-        Exception,
-        f"Requests go through the proxy in {PROXY_VARIABLES}: check it, or put {{host}} into "
-        "NO_PROXY.",
+    Exception: "Check the network and the provider's status, then run again.",
+}
+_PROXIED: dict[type[BaseException], str] = {
+    **_TLS,
+    Exception: (
+        "Requests go through the proxy in HTTPS_PROXY or ALL_PROXY: check it, or put {host} into "
+        "NO_PROXY."
     ),
-)
+}
 
 
 def _unusable_environment(error: Exception) -> SettingsError:
@@ -213,20 +204,25 @@ def _unusable_environment(error: Exception) -> SettingsError:
     Repeats nothing that the HTTP library says of a proxy: that may be a part of its password.
     """
     if isinstance(error, OSError):
-        return SettingsError(
-            f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({error.strerror or error}): set it to "
-            "a file or folder with certificates, or unset it."
+        problem = SettingProblem(
+            "SSL_CERT_FILE or SSL_CERT_DIR",
+            f"it cannot be used ({error.strerror or error})",
+            allowed="a file or folder with certificates; or unset it",
         )
-    if isinstance(error, ImportError):
-        return SettingsError(
-            f"The proxy in {_ANY_PROXY_VARIABLE} is a SOCKS proxy, which needs a package that is "
-            "not installed (socksio): install it, give the URL of an HTTP proxy such as "
-            "http://proxy.example:3128, or unset it."
+    elif isinstance(error, ImportError):
+        problem = SettingProblem(
+            _ANY_PROXY_VARIABLE,
+            "it is a SOCKS proxy, which needs a package that is not installed (socksio)",
+            allowed="an HTTP proxy such as http://proxy.example:3128; or unset it",
         )
-    return SettingsError(
-        f"The proxy in {_ANY_PROXY_VARIABLE} cannot be used: give a URL such as "
-        "http://proxy.example:3128, in a password %2F for a slash and so on, or unset it."
-    )
+    else:
+        problem = SettingProblem(
+            _ANY_PROXY_VARIABLE,
+            "the proxy cannot be used",
+            allowed="a URL such as http://proxy.example:3128, in a password %2F for a slash and so "
+            "on; or unset it",
+        )
+    return SettingsError(problem)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,7 +7,6 @@ by its status. How a response is fetched is for `transport`.
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -189,7 +188,9 @@ def error_of(
     words = {
         "scope": scope.name,
         "permission": scope.export_permission if is_metric else scope.list_permission,
-        "permissions": " and ".join(dict.fromkeys((scope.list_permission, scope.export_permission))),
+        "permissions": " and ".join(
+            dict.fromkeys((scope.list_permission, scope.export_permission))
+        ),
         "style": style.value,
         "other": other_style(style).value,
     }
@@ -268,7 +269,7 @@ def _by_status(status: int) -> _Meaning:
 
 
 def _text(value: object) -> str | None:
-    """A text of the provider in one printable line of a readable length; None for anything else."""
+    """A text of the provider in one line of a readable length; None for anything else."""
     if not isinstance(value, str):
         return None
     line = " ".join(value.encode("utf-8", "replace").decode().split())

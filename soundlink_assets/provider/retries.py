@@ -154,4 +154,4 @@ def _backoff(error: SoundlinkError, number: int) -> float:
     """Our own wait after attempt `number`: doubling, with jitter, longer for a rate limit."""
     unit = 4.0 if isinstance(error, RateLimitError) else 1.0
     jitter = random.uniform(0, unit)  # noqa: S311 - spreads clients, hides nothing
-    return min(unit * 2 ** (number - 1) + jitter, LONGEST_BACKOFF_SECONDS)
+    return min(unit * 2.0 ** (number - 1) + jitter, LONGEST_BACKOFF_SECONDS)

@@ -201,9 +201,7 @@ def test_no_rows_without_a_count_are_believed_when_they_come_twice(
 
 
 @pytest.mark.parametrize("empty", NO_ROWS)
-def test_no_rows_without_a_count_are_not_believed_once(
-    empty: str, make_client: MakeClient
-) -> None:
+def test_no_rows_without_a_count_are_not_believed_once(empty: str, make_client: MakeClient) -> None:
     with raw_server(NO_ROWS[empty], http(body(), rows=2)) as server:
         delivery = make_client(server.base_url).export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
     with (

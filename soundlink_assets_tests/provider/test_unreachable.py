@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from soundlink_assets.provider import RequestBudget, SoundlinkClient, TransportError, provider_limits
+from soundlink_assets.provider import (
+    RequestBudget,
+    SoundlinkClient,
+    TransportError,
+    provider_limits,
+)
 from soundlink_assets.sandbox import serving
 from soundlink_assets.settings import SettingsError
 from soundlink_assets_tests.ports import closed_port
