@@ -22,8 +22,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.provider.errors import BudgetError, BudgetUsedUpError
+from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.provider.retries import (
     SAY_AGAIN_SECONDS,
     Wait,
@@ -143,7 +143,7 @@ class RequestBudget:
                     return int(ticket), now
             if free_at - now > self._longest_wait_seconds:
                 raise _used_up(now, free_at, reason)
-            self.announce(now, free_at, reason)
+            self._announce(now, free_at, reason)
             self._wait(min(free_at - now, _LOOK_AGAIN_SECONDS), stop)
 
     def _tidy(self, connection: sqlite3.Connection, now: float) -> None:
@@ -173,7 +173,7 @@ class RequestBudget:
                 waits.append((row[0] + limit.seconds, f"for the request budget ({limit})"))
         return max(waits)
 
-    def announce(self, now: float, until: float, reason: str) -> None:
+    def _announce(self, now: float, until: float, reason: str) -> None:
         """Say, once in a while, that a request has to wait for `reason`; Unix seconds."""
         is_said = abs(until - self._announced_until) < 1
         if until - now < 1 or (is_said and now - self._announced_at < SAY_AGAIN_SECONDS):

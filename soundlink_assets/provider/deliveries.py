@@ -29,7 +29,7 @@ from soundlink_assets.provider.errors import (
     TruncatedDeliveryError,
     UnreadableDelivery,
 )
-from soundlink_assets.provider.quarantine import Quarantine
+from soundlink_assets.provider.quarantine import MOST_KEPT_BYTES, Quarantine
 from soundlink_assets.provider.reader import DeliveryReader, ReadRows, verify_request
 from soundlink_assets.provider.responses import JSON_TYPE
 from soundlink_assets.provider.retries import Deadline, Outage, RetryPolicy
@@ -262,7 +262,8 @@ class _Body:
             self.bytes += len(chunk)
             self._newlines += chunk.count(b"\n")
             self._ends_in_line = not chunk.endswith(b"\n") if chunk else self._ends_in_line
-            self.spool.write(chunk)
+            if self.spool.tell() <= MOST_KEPT_BYTES:
+                self.spool.write(chunk)
             self.reader.feed(chunk)
             if self.reader.has_given_up:
                 return

@@ -16,7 +16,7 @@ from soundlink_assets.provider.errors import About, ContractViolation
 
 REDACTED = "sk_***"
 
-MOST_KEPT_BYTES = 64 * 2**20
+MOST_KEPT_BYTES = 256 * 2**20
 """Of a longer body, only the beginning is kept."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")

@@ -12,8 +12,9 @@ from uuid import UUID
 import polars as pl
 
 from soundlink_assets.provider.body import BLOCK_BYTES, Block, LineBlocks
+from soundlink_assets.provider.decoder import LINE, LineDecoder
 from soundlink_assets.provider.errors import RefusedDelivery, UnreadableDelivery
-from soundlink_assets.provider.lines import BLANK, LINE, LineDecoder, read_line
+from soundlink_assets.provider.lines import may_be_other_version, read_line
 from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.frames import row_schema
 from soundlink_assets.schema.window import Window
@@ -118,7 +119,7 @@ class DeliveryReader:
         lines = block.text.split(b"\n")
         for index, raw in enumerate(lines):
             number = block.first_line + index
-            if raw.strip(BLANK):
+            if may_be_other_version(raw, self._export):
                 try:
                     read_line(raw, number, self._export, has_newline=index < len(lines) - 1)
                 except UnreadableDelivery as violation:

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from soundlink_assets.schema import Export
 from soundlink_assets.provider.body import BLOCK_BYTES
 from soundlink_assets.provider.errors import ContractViolation
 from soundlink_assets.provider.reader import DeliveryReader, ReadRows
+from soundlink_assets.schema import Export
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -30,8 +30,8 @@ from soundlink_assets.provider import (
     budget_file,
     provider_limits,
 )
-from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.provider.budget import FLIGHT_SECONDS
+from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.provider.retries import check_stop
 from soundlink_assets.sandbox import SandboxConfig, serving
 from soundlink_assets_tests.provider.conftest import KEY
@@ -407,7 +407,10 @@ def test_who_does_not_want_to_wait_long_is_told_when_a_request_is_free(
 ) -> None:
     now = NOON
     budget = RequestBudget(
-        tmp_path / "budget.sqlite", provider_limits(60, 1), clock=lambda: now, longest_wait_seconds=2
+        tmp_path / "budget.sqlite",
+        provider_limits(60, 1),
+        clock=lambda: now,
+        longest_wait_seconds=2,
     )
     send(budget)
     now += 29 * 60 + 41

@@ -8,17 +8,16 @@ from urllib.parse import parse_qs
 import pytest
 
 from soundlink_assets.provider import (
-    UnknownIdError,
     ContractError,
     ServerError,
     SoundlinkError,
     TruncatedDeliveryError,
 )
+from soundlink_assets.sandbox import Fault, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.window import Window
-from soundlink_assets.sandbox import Fault, RunningSandbox, SandboxConfig, serving
 from soundlink_assets_tests.provider.bodies import WINDOW, envelope
 from soundlink_assets_tests.provider.conftest import MakeClient
 from soundlink_assets_tests.provider.raw_server import Answer, RawServer, http, raw_server
@@ -252,6 +251,110 @@ def test_a_list_that_is_not_as_documented_is_an_error(why: str, make_client: Mak
 
     assert raised.value.stops_run
     assert len(server.asked) == 1
+
+
+def test_half_a_character_in_a_display_name_does_not_end_the_run(make_client: MakeClient) -> None:
+    """Names are cut by bytes sometimes; JSON can hold half a character, and no file can."""
+    items = [
+        {"campaignId": "a", "trackName": "Ni\ud83d", "artistName": "\udc00", "status": "x\ud800y"},
+        {"campaignId": "b", "trackName": "whole \U0001f600"},
+    ]
+    data = {"items": items, "pagination": {"totalCount": 2, "totalPages": 1}}
+    with raw_server(http(envelope(data), content_type="application/json")) as server:
+        listed = make_client(server.base_url).listed(CAMPAIGN)
+
+    assert listed["track_name"].to_list() == ["Ni?", "whole \U0001f600"]
+    assert (listed["artist_name"][0], listed["status"][0]) == ("?", "x?y")
+
+
+UNHOLDABLE = {
+    "half a character in an id": ('{"campaignId": "c\\ud83d"}', "campaignId"),
+    "a number without an end": (
+        '{"campaignId": "c", "dailyBudget": 1e99999999999999999999}',
+        "dailyBudget",
+    ),
+    "an amount out of range": ('{"campaignId": "c", "totalBudget": 1e15}', "totalBudget"),
+    "a count out of range": (
+        '{"campaignId": "c", "campaignDuration": 9223372036854775808}',
+        "campaignDuration",
+    ),
+    "NaN": ('{"campaignId": "c", "dailyBudget": NaN}', "dailyBudget"),
+    "a date that is none": (
+        '{"campaignId": "c", "createdAt": "2026-02-30T00:00:00Z"}',
+        "createdAt",
+    ),
+    "a year out of range": (
+        '{"campaignId": "c", "createdAt": "0001-01-01T00:00:00+12:00"}',
+        "createdAt",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", UNHOLDABLE)
+def test_what_no_column_can_hold_is_an_error_with_its_field(
+    why: str, make_client: MakeClient
+) -> None:
+    item, field = UNHOLDABLE[why]
+    content = (
+        f'{{"data": {{"items": [{item}], "pagination": {{"totalCount": 1, "totalPages": 1}}}}}}'
+    )
+    with (
+        raw_server(http(content.encode(), content_type="application/json")) as server,
+        pytest.raises(ContractError) as raised,
+    ):
+        make_client(server.base_url).listed(CAMPAIGN)
+
+    assert raised.value.violation.field == field
+    assert raised.value.about.requested_id == (None if field == "campaignId" else "c")
+    str(raised.value).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"data": ' + b"[" * 100_000 + b"}",
+        b'{"data": ' + b"9" * 10_000 + b"}",
+        b'{"data": "\xff"}',
+        b"\xff\xfe",
+        b'{"error": {"code": "\\ud800", "message": "\\udfff"}, "meta": {"requestId": "\\ud83d"}}',
+        b'{"error": 1e99999999999999999999}',
+        b'{"data": {"status": NaN}}',
+    ],
+    ids=lambda content: repr(content[:24]),
+)
+def test_json_that_cannot_be_held_is_an_error_of_the_tree_on_every_route(
+    content: bytes, make_client: MakeClient
+) -> None:
+    with raw_server(http(content, content_type="application/json")) as server:
+        client = make_client(server.base_url, max_attempts=1)
+        for ask in (
+            client.ping,
+            lambda: client.listed(CAMPAIGN),
+            lambda: client.overview("c", WINDOW),
+        ):
+            with pytest.raises(SoundlinkError) as raised:
+                ask()
+            str(raised.value).encode()
+
+
+def test_a_list_that_never_ends_is_given_up(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundlink_assets.provider.client._MOST_PAGES", 5)
+    endless = [page(ids_of(100, 100 * n), total=10**9, pages=10**7) for n in range(20)]
+    with raw_server(*endless) as server, pytest.raises(ContractError, match="more than 5 pages"):
+        make_client(server.base_url).listed(CAMPAIGN)
+
+    assert len(server.asked) == 6
+
+
+def test_the_first_of_a_list_and_its_length_cost_one_request(make_client: MakeClient) -> None:
+    with raw_server(page(ids_of(100), total=230, pages=3)) as server:
+        assert make_client(server.base_url).first_listed(CAMPAIGN) == ("c0", 230)
+    with raw_server(page([], total=0, pages=0)) as empty:
+        assert make_client(empty.base_url).first_listed(CAMPAIGN) == (None, 0)
+
+    assert (len(server.asked), len(empty.asked)) == (1, 1)
 
 
 def test_the_overview_is_the_sum_of_the_rows(

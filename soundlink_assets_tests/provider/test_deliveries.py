@@ -14,19 +14,18 @@ from hypothesis import strategies as st
 
 from soundlink_assets.provider import (
     AuthenticationError,
-    UnknownIdError,
     ContractError,
     Delivery,
     FailedDelivery,
-    ScopeError,
     ServerError,
     SoundlinkError,
     StoppedError,
+    UnknownIdError,
 )
 from soundlink_assets.provider.retries import OUTAGE_AFTER
+from soundlink_assets.sandbox import Fault, RunningSandbox
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
 from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
-from soundlink_assets.sandbox import Fault, RunningSandbox
 from soundlink_assets_tests.provider.bodies import DAY, WINDOW, body, envelope, rows
 from soundlink_assets_tests.provider.conftest import KEY, MakeClient
 from soundlink_assets_tests.provider.raw_server import Answer, Asked, RawServer, http, raw_server

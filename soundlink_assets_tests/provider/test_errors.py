@@ -7,18 +7,18 @@ import pytest
 from soundlink_assets.provider import (
     AuthenticationError,
     BadRequestError,
-    UnknownIdError,
     NotFoundError,
     RateLimitError,
     ScopeError,
     ServerError,
     SoundlinkError,
     TransportError,
+    UnknownIdError,
 )
-from soundlink_assets.schema import CAMPAIGN as CAMPAIGNS
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.sandbox import Fault, RunningSandbox
 from soundlink_assets.sandbox.access import Key
+from soundlink_assets.schema import CAMPAIGN as CAMPAIGNS
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.settings import AuthStyle
 from soundlink_assets_tests.provider.bodies import CAMPAIGN, WINDOW, body, envelope
 from soundlink_assets_tests.provider.conftest import MakeClient, Waits

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import textwrap
 import threading
 from datetime import UTC, datetime, timedelta
@@ -18,13 +19,10 @@ from soundlink_assets.provider import (
     StoppedError,
     TruncatedDeliveryError,
 )
-from soundlink_assets.schema import (
-    CAMPAIGN_COUNTRY_DAILY,
-    EXPORTS,
-    Export,
-)
-from soundlink_assets.schema.window import Window
+from soundlink_assets.provider.quarantine import kept_bodies
 from soundlink_assets.sandbox import Fault, RunningSandbox
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import AuthStyle, load_settings
 from soundlink_assets_tests.provider.bodies import CAMPAIGN, DAY, WINDOW, body, rows
 from soundlink_assets_tests.provider.conftest import KEY, MakeClient, Waits
@@ -331,6 +329,23 @@ def test_a_quarantine_that_cannot_be_written_does_not_hide_the_violation(
     assert raised.value.quarantined is None
     assert raised.value.violation.line == 1
     assert any("could not be kept" in message for message in caplog.messages)
+
+
+def test_partial_files_that_a_dead_process_left_are_removed_by_the_next(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    folder = tmp_path / "quarantine"
+    folder.mkdir()
+    left, being_written = folder / ".left.partial", folder / ".now.partial"
+    for file in (left, being_written):
+        file.write_bytes(b"{}")
+    os.utime(left, (0, 0))
+    with raw_server(http(b"{}\n", rows=1)) as server, pytest.raises(ContractError):
+        make_client(server.base_url).export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
+
+    assert not left.exists()
+    assert being_written.exists()
+    assert len(kept_bodies(folder)) == 1
 
 
 def test_a_whole_delivery_leaves_nothing_behind(make_client: MakeClient, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from dataframely.random import Generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
 from soundlink_assets.provider.errors import ContractViolation, UnreadableDelivery
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
 from soundlink_assets.schema.frames import row_schema
 from soundlink_assets.schema.tables import Column, Kind
 from soundlink_assets_tests.provider.deliveries import (

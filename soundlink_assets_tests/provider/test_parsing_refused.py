@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
 from soundlink_assets.provider.errors import RefusedDelivery, UnreadableDelivery
 from soundlink_assets.provider.reader import DeliveryReader, verify_request
-from soundlink_assets.schema.window import Window
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
 from soundlink_assets.schema.tables import Kind
+from soundlink_assets.schema.window import Window
 from soundlink_assets_tests.provider.deliveries import (
     body_of,
     line_of,

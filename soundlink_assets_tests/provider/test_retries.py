@@ -23,8 +23,8 @@ from soundlink_assets.provider import (
     TruncatedDeliveryError,
 )
 from soundlink_assets.provider.responses import retry_after_seconds
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.sandbox import Fault, RunningSandbox
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets_tests.provider.bodies import CAMPAIGN, WINDOW, body, envelope
 from soundlink_assets_tests.provider.conftest import MakeClient, Waits
 from soundlink_assets_tests.provider.fake_time import NOON
@@ -291,10 +291,54 @@ NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
         ("1e3", None),
         ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ("٣", None),
+        (str(int((NOW + timedelta(seconds=30)).timestamp())), 30),
+        (str(int((NOW + timedelta(seconds=30)).timestamp() * 1000)), 30),
+        (str(int((NOW - timedelta(days=3)).timestamp())), 0),
+        (str(int((NOW + timedelta(days=30)).timestamp())), None),
+        (format_datetime(NOW + timedelta(days=400), usegmt=True), None),
+        (str(7 * 86400), 7 * 86400),
+        (str(7 * 86400 + 1), None),
+        ("9" * 400, None),
+        ("9" * 10, None),
+        ("Infinity", None),
+        ("0x10", None),
+        ("60, 60", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+def test_retry_after_is_seconds_a_date_or_a_unix_time(
+    header: str | None, seconds: float | None
+) -> None:
     assert retry_after_seconds(header, NOW) == seconds
+
+
+def test_a_retry_after_as_a_date_is_judged_by_the_providers_clock(
+    make_client: MakeClient, waits: Waits
+) -> None:
+    """Ours may be days off."""
+    then = NOW - timedelta(days=3)
+    busy = http(
+        b"",
+        status=503,
+        headers={
+            "Date": format_datetime(then, usegmt=True),
+            "Retry-After": format_datetime(then + timedelta(seconds=33), usegmt=True),
+        },
+    )
+    with raw_server(busy, FINE) as server:
+        make_client(server.base_url).export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
+
+    assert waits.between_attempts == [33]
+
+
+@pytest.mark.parametrize("nonsense", ["1" + "0" * 30, "soon", "-1", "99999999"])
+def test_a_retry_after_that_makes_no_sense_leaves_our_own_wait(
+    nonsense: str, make_client: MakeClient, waits: Waits
+) -> None:
+    with raw_server(limited(nonsense), FINE) as server:
+        make_client(server.base_url).export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN, WINDOW)
+
+    (wait,) = waits.between_attempts
+    assert 4 <= wait <= 8
 
 
 def test_a_rate_limit_without_retry_after_is_waited_for_longer_than_a_fault(
