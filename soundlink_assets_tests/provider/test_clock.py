@@ -10,7 +10,7 @@ from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets_tests.provider.bodies import CAMPAIGN as CAMPAIGN_ID
 from soundlink_assets_tests.provider.bodies import WINDOW, body, envelope, rows
 from soundlink_assets_tests.provider.conftest import MakeClient
-from soundlink_assets_tests.provider.raw_server import http, raw_server
+from soundlink_assets_tests.provider.raw_server import Answer, http, raw_server
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EXPORTED = datetime(2026, 6, 1, 9, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_a_stamp_that_can_be_true_is_accepted(
 
 def test_one_delivery_from_the_future_leaves_the_others_whole(make_client: MakeClient) -> None:
     future = dated(NOW, NOW + timedelta(days=30))
-    by_path = {CAMPAIGN_COUNTRY_DAILY.path("bad"): [future]}
+    by_path: dict[str, list[Answer]] = {CAMPAIGN_COUNTRY_DAILY.path("bad"): [future]}
     with raw_server(http(b"", rows=0), by_path=by_path) as server:
         client = make_client(server.base_url, clock=lambda: NOW)
         results = list(client.deliveries(CAMPAIGN_COUNTRY_DAILY, ["a", "bad", "c"], WINDOW))

@@ -119,12 +119,12 @@ def test_a_bomb_without_line_ends_is_given_up_early_and_not_tried_again(
 def test_a_bomb_of_lines_is_given_up_at_a_bound_of_expanded_bytes(
     unit: bytes, make_client: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "MOST_BODY_BYTES", 12 * 2**20)
+    monkeypatch.setattr(deliveries, "MOST_BODY_BYTES", 3 * 2**20)
     for module in ("quarantine", "deliveries"):
         monkeypatch.setattr(f"soundlink_assets.provider.{module}.MOST_KEPT_BYTES", 2**20)
     with raw_server(packed(bomb(unit, 100), "gzip", None)) as server:
         client = make_client(server.base_url)
-        with pytest.raises(ContractError, match="the body holds more than 12582912 bytes"):
+        with pytest.raises(ContractError, match="the body holds more than 3145728 bytes"):
             client.export(CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ID, WINDOW)
 
     assert len(server.asked) == 1
