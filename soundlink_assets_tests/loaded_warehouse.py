@@ -11,12 +11,16 @@ from typing import Any
 
 import polars as pl
 
+from soundlink_assets.assets.statements import monthly_figures
 from soundlink_assets.definitions import tables_of
+from soundlink_assets.metrics.campaign_return import campaign_return, country_value
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.engagement import playlist_track_share, spillover_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
+from soundlink_assets.metrics.track_month_share import track_month_share
 from soundlink_assets.sandbox import SandboxConfig, World
 from soundlink_assets.sandbox.links import Campaign
+from soundlink_assets.sandbox.statements import statement_files
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
@@ -32,8 +36,10 @@ from soundlink_assets.schema.analytics import (
 )
 from soundlink_assets.schema.campaigns import CAMPAIGN, CAMPAIGNS
 from soundlink_assets.schema.frames import empty_frame, polars_schema
+from soundlink_assets.schema.statements import CAMPAIGN_RETURN, STATEMENTS, TRACK_MONTH_SHARE
 from soundlink_assets.schema.tables import Kind
 from soundlink_assets.schema.window import Window
+from soundlink_assets.statements import read_folder
 from soundlink_assets.warehouse import DeliveryBatch, Warehouse, open_warehouse
 
 LAST_DAY = date(2026, 5, 20)
@@ -63,6 +69,7 @@ def load_warehouse(folder: Path) -> str:
                     batch.add(campaign.campaign_id, WINDOW, _rows(of, export, campaign, now), now)
                 warehouse.write(batch, now=now, run_id=f"run-{number}")
     _derive(warehouse)
+    _earn(warehouse, of, folder / "statements")
     for table in tables_of():
         if table.qualified_name not in warehouse.facts().tables:
             warehouse.replace_table(table, empty_frame(table))
@@ -102,3 +109,19 @@ def _derive(warehouse: Warehouse) -> None:
     sources = (efficiency, spillover, WINDOW.last)
     warehouse.replace_table(CAMPAIGN_SCORECARD, campaign_scorecard(*sources))
     warehouse.replace_table(COUNTRY_SCORECARD, country_scorecard(*sources))
+
+
+def _earn(warehouse: Warehouse, of: World, folder: Path) -> None:
+    """Statements of the months of the window, and what campaigns earned by them."""
+    folder.mkdir()
+    months = [date(2026, 4, 1), date(2026, 5, 1)]
+    for name, text in statement_files(of, months).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    statements = read_folder(folder).frame
+    monthly = monthly_figures(warehouse)
+    warehouse.replace_table(STATEMENTS, statements)
+    warehouse.replace_table(TRACK_MONTH_SHARE, track_month_share(statements, *monthly))
+    warehouse.replace_table(CAMPAIGN_RETURN, campaign_return(statements, *monthly))
+    sources = (warehouse.load(COUNTRY_EFFICIENCY), warehouse.load(SPILLOVER_SHARE), WINDOW.last)
+    value = country_value(statements, *monthly)
+    warehouse.replace_table(COUNTRY_SCORECARD, country_scorecard(*sources, value))

@@ -28,6 +28,7 @@ SHOWN = {
     "text": "a drawing or what a command prints",
     "json": "what a command prints",
     "ini": "a file for systemd, parsed below",
+    "toml": "a mapping of statements, read in statements/test_document.py",
     "nginx": "a file for nginx, which is not installed here",
 }
 

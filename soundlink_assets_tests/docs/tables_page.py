@@ -19,13 +19,14 @@ from soundlink_assets.schema.analytics import (
 )
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.exports import Export
+from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.tables import Column, Kind, Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 START = "<!-- reference: start -->"
 END = "<!-- reference: end -->"
 
-NUMBERS = {Kind.COUNT, Kind.MONEY, Kind.RATIO}
+NUMBERS = {Kind.COUNT, Kind.MONEY, Kind.FINE_MONEY, Kind.RATIO}
 NEVER = "no"
 ALL = "yes"
 ONE_CURRENCY = "within one currency"
@@ -56,6 +57,12 @@ SUMMED: dict[str, dict[str, str]] = {
     PLAYLIST_TRACK_SHARE.name: {"playlist_position": NEVER},
     CAMPAIGN_SCORECARD.name: _SCORECARD_SUMS,
     COUNTRY_SCORECARD.name: _SCORECARD_SUMS | {"rank": NEVER},
+    TRACK_MONTH_SHARE.name: {"campaign_count": NEVER},
+    CAMPAIGN_RETURN.name: {
+        "missing_months": NEVER,
+        "listeners": "over campaigns, as daily sums",
+        **dict.fromkeys(("streams", "priced_streams"), "but not over currencies of one campaign"),
+    },
 }
 """What may be added up, where it is not what the kind of the column says."""
 
@@ -69,7 +76,7 @@ def summed(table: Table, column: Column) -> str:
         return special
     if column.kind is Kind.RATIO:
         return NEVER
-    return ONE_CURRENCY if column.kind is Kind.MONEY else ALL
+    return ONE_CURRENCY if column.kind in {Kind.MONEY, Kind.FINE_MONEY} else ALL
 
 
 def reference() -> str:

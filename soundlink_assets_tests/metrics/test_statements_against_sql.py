@@ -11,7 +11,9 @@ from soundlink_assets.metrics.campaign_return import (
     country_value,
     monthly_spend,
 )
+from soundlink_assets.metrics.engagement import playlist_track_share
 from soundlink_assets.metrics.track_month_share import monthly_plays, track_month_share
+from soundlink_assets_tests.documents import REPOSITORY, blocks
 from soundlink_assets_tests.metrics.rows import log_of, midnight
 from soundlink_assets_tests.metrics.statement_frames import (
     DAYS,
@@ -19,6 +21,8 @@ from soundlink_assets_tests.metrics.statement_frames import (
     play_frames,
     spend_frames,
 )
+
+PAGE = REPOSITORY / "docs" / "statements.md"
 
 FINAL = """
 final AS (
@@ -230,3 +234,35 @@ def test_attributed_revenue_equals_sql_with_its_fallbacks(
     earned = returns.filter(pl.col("attributed_revenue").is_not_null())
     _same(earned, _query(RETURN_BY_CAMPAIGN, sales, plays, spend))
     _same(by_country, _query(RETURN_BY_COUNTRY, sales, plays, spend))
+
+
+SLOTS = f"""
+WITH {FINAL},
+tracks AS (
+    SELECT campaign_id, report_date, engaged_spotify_track_id,
+        min(playlist_position) AS slot, sum(streams) AS streams
+    FROM plays WHERE engagement_context = 'playlist' GROUP BY ALL
+),
+final_days AS (
+    SELECT DISTINCT requested_campaign_id AS campaign_id, report_date FROM final
+)
+SELECT CASE WHEN slot <= 10 THEN '1-10' WHEN slot <= 25 THEN '11-25' ELSE '26+' END AS slots,
+    count(*) AS track_days, sum(streams)::DOUBLE / count(*) AS streams_per_track_day
+FROM tracks SEMI JOIN final_days USING (campaign_id, report_date)
+WHERE slot IS NOT NULL GROUP BY slots ORDER BY slots
+"""
+
+
+@_inputs
+@_modest
+def test_streams_by_slot_of_the_playlist_as_the_page_queries_them_equal_sql(
+    sales: pl.DataFrame, plays: pl.DataFrame, spend: pl.DataFrame
+) -> None:
+    (query,) = [block for block in blocks(PAGE, "sql") if "playlist_track_share" in block.text]
+    derived = playlist_track_share(plays, _log(plays))
+    with duckdb.connect() as connection:
+        connection.execute("CREATE SCHEMA analytics")
+        connection.register("derived", derived.to_arrow())
+        connection.execute("CREATE TABLE analytics.playlist_track_share AS FROM derived")
+        result = connection.sql(query.text).pl()
+    assert_frame_equal(result, _query(SLOTS, sales, plays, spend), check_dtypes=False)
