@@ -14,15 +14,19 @@ from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.assets.report import REPORT_FILE, REPORT_KEY
 from soundlink_assets.assets.statements import (
     ASKED_AGAIN_AFTER,
+    SENSOR_NAME,
     STATEMENTS_KEY,
     judge_currencies,
     judge_shares,
     statements_asset,
     statements_sensor,
 )
+from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox.statements import statement_files
+from soundlink_assets.schema.analytics import SCORECARDS
 from soundlink_assets.schema.frames import empty_frame
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, STATEMENTS, TRACK_MONTH_SHARE
+from soundlink_assets.settings import load_settings
 from soundlink_assets_tests.assets.checked_runs import (
     ANCHOR,
     DAYS,
@@ -230,3 +234,42 @@ def test_the_report_says_what_came_back(loaded: Platform) -> None:
     page = Path(loaded.settings.warehouse).with_name(REPORT_FILE).read_text(encoding="utf-8")
     assert "Earned back" in page
     assert "statements until April 2024" in page
+
+
+def test_what_follows_from_a_new_file_is_requested_without_another_command(
+    tmp_path: Path,
+) -> None:
+    """The sensor reads the file; then the conditions ask for returns, and for the report."""
+    folder = tmp_path / "statements"
+    settings = load_settings(warehouse=str(tmp_path / "w.duckdb"), statements_dir=folder)
+    definitions = build_definitions(settings, clock=lambda: NOW)
+    with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
+
+        def requested(cursor: Any) -> tuple[set[str], Any]:
+            result = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+            keys = definitions.resolve_asset_graph().materializable_asset_keys
+            found = {key.to_user_string() for key in keys if result.get_num_requested(key)}
+            return found, result.cursor
+
+        def run(*keys: dg.AssetKey) -> None:
+            job = definitions.resolve_implicit_global_asset_job_def()
+            assert (
+                job.get_subset(asset_selection=set(keys))
+                .execute_in_process(instance=instance, run_config=QUIET)
+                .success
+            )
+
+        _, cursor = requested(None)
+        write(folder / "april.csv", row())
+        sensor = definitions.get_sensor_def(SENSOR_NAME)
+        tick = sensor.evaluate_tick(
+            dg.build_sensor_context(instance=instance, definitions=definitions)
+        )
+        (request,) = tick.run_requests or ()
+        assert request.asset_selection == [STATEMENTS_KEY]
+        run(STATEMENTS_KEY)
+        asked, cursor = requested(cursor)
+        assert asked >= {"analytics/track_month_share", "analytics/campaign_return"}
+        run(*(asset_key(table) for table in (*SCORECARDS, TRACK_MONTH_SHARE, CAMPAIGN_RETURN)))
+        asked, _ = requested(cursor)
+        assert asked == {"analytics/campaign_report"}
