@@ -13,6 +13,8 @@ from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
     EXPORTS,
+    SOUNDLINK_COUNTRY_DAILY,
+    SOUNDLINK_ENGAGEMENT_DAILY,
     Export,
 )
 from soundlink_assets.schema.frames import polars_schema
@@ -77,16 +79,36 @@ ENGAGEMENT_ROW = BASE | {
     "streams": 35,
     "spl": 1.35,
 }
-VALID = {CAMPAIGN_COUNTRY_DAILY.name: COUNTRY_ROW, CAMPAIGN_ENGAGEMENT_DAILY.name: ENGAGEMENT_ROW}
+SOUNDLINK_BASE = {name.replace("campaign", "soundlink"): value for name, value in BASE.items()}
+SOUNDLINK_ROW = SOUNDLINK_BASE | {
+    "views": 200,
+    "link_clicks": 31,
+    "streams": 87,
+    "listeners": 61,
+    "new_listeners": 40,
+    "returning_listeners": 21,
+    "new_listener_streams": 50,
+    "returning_listener_streams": 37,
+    "followers": 4,
+    "streams_per_listener": 1.43,
+    "ctr_lp": 0.155,
+}
+VALID = {
+    CAMPAIGN_COUNTRY_DAILY.name: COUNTRY_ROW,
+    CAMPAIGN_ENGAGEMENT_DAILY.name: ENGAGEMENT_ROW,
+    SOUNDLINK_COUNTRY_DAILY.name: SOUNDLINK_ROW,
+    SOUNDLINK_ENGAGEMENT_DAILY.name: ENGAGEMENT_ROW | SOUNDLINK_BASE,
+}
+EVERY_EXPORT = (*EXPORTS, SOUNDLINK_COUNTRY_DAILY, SOUNDLINK_ENGAGEMENT_DAILY)
 
 EACH_RULE = [
     pytest.param(export, rule, id=f"{export.name}-{rule.name}")
-    for export in EXPORTS
+    for export in EVERY_EXPORT
     for rule in export.rules
 ]
 EACH_RATIO = [
-    pytest.param(export, rule, id=rule.name)
-    for export in EXPORTS
+    pytest.param(export, rule, id=f"{export.name}-{rule.name}")
+    for export in EVERY_EXPORT
     for rule in export.rules
     if isinstance(rule, RatioIdentity)
 ]

@@ -1,7 +1,5 @@
 """Plays of soundlinks are told apart by the same rules as plays of campaigns."""
 
-from dataclasses import replace
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -9,23 +7,11 @@ from polars.testing import assert_frame_equal
 
 from soundlink_assets.metrics.engagement import playlist_track_share, spillover_share
 from soundlink_assets.metrics.scorecards import campaign_scorecard
-from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_ENGAGEMENT_DAILY
+from soundlink_assets.schema import SOUNDLINK_ENGAGEMENT_DAILY
 from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY
-from soundlink_assets.schema.exports import Export
-from soundlink_assets.schema.fields import ENGAGEMENT_FIELDS, identity_fields
 from soundlink_assets.schema.frames import empty_frame
 from soundlink_assets_tests.metrics.rows import DAY, engagement_rows, log_of, midnight
 from soundlink_assets_tests.metrics.strategies import DAYS, engagement_frames
-
-SOUNDLINK_ENGAGEMENT_DAILY: Export = replace(
-    CAMPAIGN_ENGAGEMENT_DAILY,
-    scope=replace(CAMPAIGN, name="soundlink"),
-    rows=replace(
-        CAMPAIGN_ENGAGEMENT_DAILY.rows,
-        name="soundlink_engagement_daily",
-        columns=(*identity_fields("soundlink", "`track`, `playlist`"), *ENGAGEMENT_FIELDS),
-    ),
-)
 
 
 def _of_soundlinks(frame: pl.DataFrame) -> pl.DataFrame:
