@@ -93,7 +93,7 @@ SOUNDLINK_ROW = SOUNDLINK_BASE | {
     "streams_per_listener": 1.43,
     "ctr_lp": 0.155,
 }
-VALID = {
+VALID: dict[str, dict[str, object]] = {
     CAMPAIGN_COUNTRY_DAILY.name: COUNTRY_ROW,
     CAMPAIGN_ENGAGEMENT_DAILY.name: ENGAGEMENT_ROW,
     SOUNDLINK_COUNTRY_DAILY.name: SOUNDLINK_ROW,
