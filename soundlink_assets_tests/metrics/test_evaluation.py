@@ -80,7 +80,7 @@ ENGAGEMENT_ROW = BASE | {
     "spl": 1.35,
 }
 SOUNDLINK_BASE = {name.replace("campaign", "soundlink"): value for name, value in BASE.items()}
-SOUNDLINK_ROW = SOUNDLINK_BASE | {
+SOUNDLINK_ROW: dict[str, object] = SOUNDLINK_BASE | {
     "views": 200,
     "link_clicks": 31,
     "streams": 87,
