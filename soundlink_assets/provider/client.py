@@ -34,7 +34,7 @@ from soundlink_assets.provider.errors import (
 )
 from soundlink_assets.provider.lines import WrongValueError, typed_value
 from soundlink_assets.provider.quarantine import Quarantine
-from soundlink_assets.provider.retries import Deadline, RetryPolicy, Wait, wait_unless_stopped
+from soundlink_assets.provider.retries import RetryPolicy, Wait, wait_unless_stopped
 from soundlink_assets.provider.transport import Request, Transport
 from soundlink_assets.schema import CAMPAIGN
 from soundlink_assets.schema.exports import Export, Scope
@@ -292,11 +292,9 @@ class SoundlinkClient:
 
     def _get(self, request: Request) -> Any:
         """The `data` of a JSON route."""
-
-        def attempt(_number: int, deadline: Deadline) -> Any:
-            return self._transport.get(request, deadline).data
-
-        return self._retries.run(attempt, self._closed)
+        return self._retries.run(
+            lambda _, deadline: self._transport.get(request, deadline), self._closed
+        ).data
 
     def _read_list(self, scope: Scope) -> dict[str, dict[str, Any]] | None:
         """All pages in one go, by id; None once the stated number of items changes.
