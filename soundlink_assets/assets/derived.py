@@ -30,6 +30,7 @@ from soundlink_assets.schema.analytics import (
     SCORECARDS,
     SPILLOVER_SHARE,
 )
+from soundlink_assets.schema.nowcast import REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, STATEMENTS, TRACK_MONTH_SHARE
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse import DerivedDays, StoredDays
@@ -116,6 +117,7 @@ def scorecards_asset(clock: Clock, warehouse: "Warehouse") -> dg.AssetsDefinitio
         COUNTRY_EFFICIENCY,
         SPILLOVER_SHARE,
         STATEMENTS,
+        REVISION_NOWCAST,
         CAMPAIGN_COUNTRY_DAILY.table,
         CAMPAIGN_ENGAGEMENT_DAILY.table,
     )
@@ -140,16 +142,19 @@ def scorecards_asset(clock: Clock, warehouse: "Warehouse") -> dg.AssetsDefinitio
             "efficiency": dg.AssetIn(asset_key(COUNTRY_EFFICIENCY)),
             "spillover": dg.AssetIn(asset_key(SPILLOVER_SHARE)),
             "statements": dg.AssetIn(asset_key(STATEMENTS)),
+            "nowcast": dg.AssetIn(asset_key(REVISION_NOWCAST)),
         },
         check_specs=[*checks.values(), *earned_checks.values()],
     )
-    def scorecards(efficiency: Any, spillover: Any, statements: Any) -> Iterator[Any]:
+    def scorecards(efficiency: Any, spillover: Any, statements: Any, nowcast: Any) -> Iterator[Any]:
         from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
 
         as_of = clock().date() - timedelta(days=1)
         earned = _computed(lambda: _earned(statements, warehouse))
         computed = {
-            CAMPAIGN_SCORECARD: _computed(lambda: campaign_scorecard(efficiency, spillover, as_of)),
+            CAMPAIGN_SCORECARD: _computed(
+                lambda: campaign_scorecard(efficiency, spillover, as_of, nowcast)
+            ),
             COUNTRY_SCORECARD: _computed(
                 lambda: country_scorecard(efficiency, spillover, as_of, earned.country_value)
             ),

@@ -28,6 +28,8 @@ from soundlink_assets.metrics.uncertainty import (
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_SCORECARD,
+    EXPECTED,
+    EXPECTED_PREFIX,
     FINAL_DAYS,
     FINAL_SUFFIX,
     INTERVALS,
@@ -36,7 +38,9 @@ from soundlink_assets.schema.analytics import (
     MEASURES,
     PLAY_KINDS,
 )
+from soundlink_assets.schema.nowcast import NOTHING_REPORTED
 from soundlink_assets.schema.ratios import COUNTRY_RATIOS, SPILLOVER_RATIOS
+from soundlink_assets.schema.tables import Kind
 
 _CAMPAIGN = ("campaign_id", "currency")
 _COUNTRY = ("campaign_id", "country_code", "currency")
@@ -46,13 +50,58 @@ COUNTRY_VALUE = ("revenue_per_stream", "break_even_cost_per_listener")
 
 
 def campaign_scorecard(
-    efficiency: pl.DataFrame, spillover: pl.DataFrame, as_of: date
+    efficiency: pl.DataFrame,
+    spillover: pl.DataFrame,
+    as_of: date,
+    nowcast: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """One row per campaign (and currency), from `country_efficiency` and `spillover_share`.
 
-    Days after `as_of`, and plays of soundlinks, are left out. Raises OutOfRangeError.
+    Days after `as_of`, and plays of soundlinks, are left out. `nowcast` is `revision_nowcast`, from
+    which the columns of what is expected are made; null without it. Raises OutOfRangeError.
     """
-    return conformed(_scorecard(efficiency, spillover, as_of, _CAMPAIGN), CAMPAIGN_SCORECARD)
+    card = _scorecard(efficiency, spillover, as_of, _CAMPAIGN)
+    if nowcast is None:
+        card = card.with_columns(
+            pl.lit(None, pl.Float64).alias(f"{EXPECTED_PREFIX}{name}") for name in EXPECTED
+        )
+    else:
+        days = efficiency.filter(~pl.col(IS_SETTLED), pl.col("report_date") <= as_of)
+        card = _with_expected(card, days.select(*_CAMPAIGN, "report_date").unique(), nowcast)
+    return conformed(card, CAMPAIGN_SCORECARD)
+
+
+def _with_expected(
+    card: pl.DataFrame, open_days: pl.DataFrame, nowcast: pl.DataFrame
+) -> pl.DataFrame:
+    """The card with what its sums to date will come to.
+
+    An amount of which nothing is reported yet is expected to stay nothing.
+    """
+    is_nothing = pl.col("reason") == NOTHING_REPORTED
+    more = pl.when(is_nothing).then(0.0).otherwise(pl.col("expected") - pl.col("reported"))
+    said = nowcast.with_columns(more.alias("more"))
+    currencies = pl.col("currency").n_unique().over("campaign_id")
+    for name in EXPECTED:
+        is_amount = MEASURES[name][0] is Kind.MONEY
+        on = ["campaign_id", "report_date", *(["currency"] if is_amount else [])]
+        growth = (
+            open_days.join(said.filter(measure=name).select(*on, "more"), on=on, how="left")
+            .with_columns(pl.when((currencies == 1) | is_amount).then("more").alias("more"))
+            .group_by(_CAMPAIGN)
+            .agg(pl.col("more").sum(), (pl.col("more").null_count() == 0).alias("known"))
+        )
+        total = pl.col(name).cast(pl.Float64) + pl.col("more").fill_null(0.0)
+        card = (
+            card.join(growth, on=_CAMPAIGN, how="left", nulls_equal=True)
+            .with_columns(
+                pl.when(pl.col("known").fill_null(True))
+                .then(total)
+                .alias(f"{EXPECTED_PREFIX}{name}")
+            )
+            .drop("more", "known")
+        )
+    return card
 
 
 def country_scorecard(

@@ -124,6 +124,11 @@ MEASURES: dict[str, tuple[Kind, str, str]] = {
 }
 """What a country row counts, and what may be added up: kind, unit, meaning."""
 
+EXPECTED = ("listeners", "streams", "followers", "spend_media")
+"""The measures of a campaign scorecard that have an expectation beside their sum to date."""
+
+EXPECTED_PREFIX = "expected_"
+
 UNREPORTED = frozenset({"impressions", "ad_clicks", "link_clicks"})
 """The measures that the platform may not report."""
 
@@ -566,7 +571,27 @@ def _scorecard_columns(*, ranked: bool) -> tuple[Column, ...]:
         ),
         *_period("", "to date", ranked=ranked),
         *_period(FINAL_SUFFIX, f"over the last {FINAL_DAYS} final days", ranked=ranked),
-        *(_country_value() if ranked else ()),
+        *(_country_value() if ranked else _expected()),
+    )
+
+
+def _expected() -> tuple[Column, ...]:
+    """What the sums to date will come to: see `metrics.nowcast`."""
+    return tuple(
+        column(
+            f"{EXPECTED_PREFIX}{name}",
+            Kind.RATIO,
+            f"What {name} will come to once the days until as_of are final: final days as they "
+            "are, and open ones as revision_nowcast expects them. An estimate beside the sum; no "
+            "cost or ratio is computed from it. Null while an open day has no expectation, and for "
+            "counts of a campaign that spent in several currencies on open days. May be added up "
+            "as the sum may.",
+            *_of(_DAILY, name),
+            *_of("revision_nowcast", "reported", "expected"),
+            unit=MEASURES[name][1],
+            nullable=True,
+        )
+        for name in EXPECTED
     )
 
 

@@ -20,7 +20,7 @@ TABLES = (
 )
 SOURCES = {
     table.name: table
-    for table in (*(export.table for export in EXPORTS), *DAILY_TABLES, STATEMENTS)
+    for table in (*(export.table for export in EXPORTS), *DAILY_TABLES, *NOWCAST_TABLES, STATEMENTS)
 }
 
 EVERY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
