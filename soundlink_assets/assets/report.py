@@ -28,6 +28,7 @@ from soundlink_assets.schema.analytics import (
     SCHEMA,
     SPILLOVER_SHARE,
 )
+from soundlink_assets.schema.nowcast import REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.window import Window
 
@@ -50,6 +51,7 @@ _SOURCES = (
     PLAYLIST_TRACK_SHARE,
     CAMPAIGN_SCORECARD,
     COUNTRY_SCORECARD,
+    REVISION_NOWCAST,
     TRACK_MONTH_SHARE,
     CAMPAIGN_RETURN,
 )
@@ -158,6 +160,7 @@ def read_report_content(
             "spillover": reader.load(SPILLOVER_SHARE, window),
             "playlist": reader.load(PLAYLIST_TRACK_SHARE, window),
             "plays": _plays(reader, window),
+            "nowcast": reader.load(REVISION_NOWCAST),
             "campaign_return": reader.load(CAMPAIGN_RETURN),
         }
         shares = reader.load(TRACK_MONTH_SHARE)
@@ -189,6 +192,7 @@ def read_report_content(
             pl.col("playlist_position").min(),
             pl.col("is_settled").all(),
         ),
+        nowcast=frames["nowcast"],
         campaign_return=frames["campaign_return"],
         track_months=frames["track_months"],
         loaded_days=frozenset(loaded),

@@ -106,11 +106,16 @@ def jpeg(spec: Spec) -> bytes:
 
 
 def spend_and_listeners(
-    days: pl.DataFrame, currency: str | None, size: Size, title: str = ""
+    days: pl.DataFrame,
+    currency: str | None,
+    size: Size,
+    title: str = "",
+    expected: pl.DataFrame | None = None,
 ) -> Spec:
     """Two panels over the same days: media spend and listeners. Open days are paler, on a band.
 
-    `days`: report_date, spend_media, listeners, is_settled; one row per day. With a title it can be
+    `days`: report_date, spend_media, listeners, is_settled; one row per day. `expected`: rows of
+    the nowcast, whose measures are drawn hollow above what is reported. With a title it can be
     shown outside the page.
     """
     rows = [
@@ -123,14 +128,53 @@ def spend_and_listeners(
         for row in days.sort("report_date").iter_rows(named=True)
     ]
     x = day_axis(days["report_date"], size)
+    more = {
+        field: [] if expected is None else _more(expected, measure, days)
+        for field, measure in (("spend", "spend_media"), ("listeners", "listeners"))
+    }
     panels = [
-        _panel(heading, 105, _bars("days", x, field, color={"value": colour}), size)
+        _panel(
+            heading,
+            105,
+            _bars("days", x, field, color={"value": colour}),
+            size,
+            *([_hollow(f"more_{field}", x, field, colour)] if more[field] else []),
+        )
         for heading, field, colour in (
             (f"Media spend ({printable(currency or '')})", "spend", SPEND),
             ("Listeners", "listeners", LISTENERS),
         )
     ]
-    return _chart(panels, title, days=rows, open=_open_rows(days))
+    hollow = {f"more_{field}": found for field, found in more.items() if found}
+    return _chart(panels, title, days=rows, open=_open_rows(days), **hollow)
+
+
+def _more(expected: pl.DataFrame, measure: str, days: pl.DataFrame) -> list[Spec]:
+    """From what is reported up to what is expected, of the days that are drawn."""
+    field = "spend" if measure == "spend_media" else measure
+    growing = expected.filter(
+        pl.col("measure") == measure,
+        pl.col("expected") > pl.col("reported"),
+        pl.col("report_date").is_in(days["report_date"].implode()),
+    )
+    return [
+        {"day": row["report_date"].isoformat(), field: row["reported"], "to": row["expected"]}
+        for row in growing.sort("report_date").iter_rows(named=True)
+    ]
+
+
+def _hollow(dataset: str, x: Spec, field: str, colour: str) -> Spec:
+    return {
+        "data": {"name": dataset},
+        "mark": {
+            "type": "bar",
+            "filled": False,
+            "stroke": colour,
+            "strokeWidth": 1,
+            "width": {"band": 0.84},
+        },
+        "encoding": {"x": x, "y": _amount(field, _AMOUNTS), "y2": {"field": "to"}},
+    }
 
 
 def spillover_by_day(days: pl.DataFrame, size: Size) -> Spec:
@@ -225,10 +269,10 @@ def _open_rows(days: pl.DataFrame) -> list[Spec]:
     return [{"day": day.isoformat()} for day in sorted(open_days_of(days))]
 
 
-def _panel(title: str, height: int, marks: Spec, size: Size) -> Spec:
+def _panel(title: str, height: int, marks: Spec, size: Size, *more: Spec) -> Spec:
     """The marks on a band behind the days that may still change, under a title of their own.
 
-    Few days do not take all the room.
+    `more` marks are drawn on top. Few days do not take all the room.
     """
     x = marks["encoding"]["x"]
     width = min(size.width, max(240, 60 * len(x["scale"]["domain"])))
@@ -238,7 +282,7 @@ def _panel(title: str, height: int, marks: Spec, size: Size) -> Spec:
         "encoding": {"x": x},
     }
     heading = {"text": title, "color": MUTED, "fontSize": 12, "fontWeight": "normal", "offset": 6}
-    return {"width": width, "height": height, "title": heading, "layer": [band, marks]}
+    return {"width": width, "height": height, "title": heading, "layer": [band, marks, *more]}
 
 
 def _chart(panels: list[Spec], title: str = "", **datasets: list[Spec]) -> Spec:

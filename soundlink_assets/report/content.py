@@ -9,6 +9,7 @@ import polars as pl
 
 from soundlink_assets.schema.analytics import IS_SETTLED
 from soundlink_assets.schema.frames import empty_frame, polars_schema
+from soundlink_assets.schema.nowcast import REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.window import REVISION_DAYS, final_at_latest
 
@@ -58,6 +59,7 @@ class ReportContent:
     `playlist_tracks`: campaign_id, report_date, track_id, track_name, streams, playlist_position,
     is_settled.
     Frames by day or track cover the last `SHOWN_DAYS` days until `as_of`.
+    `nowcast`: rows of `revision_nowcast` of the country export.
     `campaign_return`: the table. `track_months`: campaign_id, and of the track that it promotes
     month, phase, statement_streams, attributed_share. Both without rows if there are no statements.
     `loaded_days`: the days that were delivered, with rows or without; empty if that is not known.
@@ -75,6 +77,7 @@ class ReportContent:
     playlist_tracks: pl.DataFrame
     campaign_return: pl.DataFrame = field(default_factory=partial(empty_frame, CAMPAIGN_RETURN))
     track_months: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=TRACK_MONTHS))
+    nowcast: pl.DataFrame = field(default_factory=partial(empty_frame, REVISION_NOWCAST))
     checks: tuple[CheckResult, ...] = ()
     loaded_days: frozenset[date] = frozenset()
     is_synthetic: bool = False
@@ -92,6 +95,9 @@ class ReportContent:
             plays_by_day=self.plays_by_day.filter(mine),
             spillover_tracks=self.spillover_tracks.filter(mine),
             playlist_tracks=self.playlist_tracks.filter(mine),
+            nowcast=self.nowcast.filter(
+                mine, pl.col("currency").is_null() | pl.col("currency").eq_missing(currency)
+            ),
             campaign_return=self.campaign_return.filter(paid),
             track_months=self.track_months.filter(mine),
         )

@@ -15,6 +15,7 @@ import polars as pl
 
 from soundlink_assets.report import charts, formats
 from soundlink_assets.report.content import SHOWN_DAYS
+from soundlink_assets.schema.window import final_at
 
 Row = dict[str, Any]
 
@@ -31,8 +32,8 @@ class Figure:
     """What is shown, and how to read it.
 
     `kind` chooses the macro of the template, which gets `parts`: `chart` (`svgs`, for wide and for
-    narrow screens), `countries` (`bars`, the axis from 0 to `limit`, and where the `campaign` is),
-    `tracks` (`bars` in a `colour`), `positions` (`tracks` over `days` from `first` to `last`).
+    narrow screens), `open_days` (`days`), `countries` (`bars`, the axis from 0 to `limit`, and
+    where the `campaign` is), `tracks` (`bars` in a `colour`), `positions` (`tracks` over `days` from `first` to `last`).
     """
 
     kind: str
@@ -49,6 +50,13 @@ class CountryBar(NamedTuple):
     low: float
     high: float
     cost: float | None
+
+
+class OpenDay(NamedTuple):
+    """A day that may still change: texts."""
+
+    name: str
+    texts: dict[str, str]
 
 
 class TrackBar(NamedTuple):
@@ -73,15 +81,61 @@ def _chart(title: str, caption: str, label: str, draw: Callable[[charts.Size], A
     return Figure("chart", title, caption, {"svgs": svgs})
 
 
-def spend_figures(spend: pl.DataFrame, currency: str | None) -> Iterator[Figure]:
-    """Spend and listeners by day. No figure without data."""
-    if not spend.is_empty():
-        yield _chart(
-            "Spend against listeners, day by day",
-            f"{_shown(spend)} Paler bars on a shaded band may still change.",
-            "Media spend and listeners by day",
-            partial(charts.spend_and_listeners, spend, currency),
+def spend_figures(
+    spend: pl.DataFrame, nowcast: pl.DataFrame, currency: str | None
+) -> Iterator[Figure]:
+    """Spend and listeners by day, and what open days will come to. No figure without data."""
+    if spend.is_empty():
+        return
+    is_expected = nowcast["expected"].count() > 0
+    hollow = " Hollow above them: what they are expected to come to." if is_expected else ""
+    yield _chart(
+        "Spend against listeners, day by day",
+        f"{_shown(spend)} Paler bars on a shaded band may still change.{hollow}",
+        "Media spend and listeners by day",
+        partial(charts.spend_and_listeners, spend, currency, expected=nowcast),
+    )
+    listeners = nowcast.filter(measure="listeners").sort("report_date")
+    if not listeners.is_empty():
+        yield Figure(
+            "open_days",
+            "What the open days will come to",
+            "Reported: the figures as they are now, which all sums and costs on this page are "
+            "made from. Expected: an estimate from how earlier days came about; 95% of such "
+            "intervals hold the final figure. A dash: too few final days are known yet.",
+            {
+                "days": [
+                    _open_day(row, nowcast, currency) for row in listeners.iter_rows(named=True)
+                ]
+            },
         )
+
+
+def _open_day(listeners: Row, nowcast: pl.DataFrame, currency: str | None) -> OpenDay:
+    day = listeners["report_date"]
+    paid = nowcast.filter(measure="spend_media", report_date=day).to_dicts()
+    spend = paid[0] if paid else {"reported": None, "expected": None}
+    return OpenDay(
+        formats.day(day),
+        {
+            "listeners reported": formats.count(_whole(listeners["reported"])),
+            "expected": formats.count(_whole(listeners["expected"])),
+            "95% interval": _interval(listeners),
+            "spend reported": formats.money(spend["reported"], currency),
+            "spend expected": formats.money(spend["expected"], currency),
+            "final on": formats.day(final_at(day).date()),
+        },
+    )
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else round(number)
+
+
+def _interval(said: Row) -> str:
+    if said["low"] is None:
+        return formats.UNKNOWN
+    return f"{formats.count(round(said['low']))} to {formats.count(round(said['high']))}"
 
 
 def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> Iterator[Figure]:

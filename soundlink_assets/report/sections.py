@@ -113,7 +113,11 @@ def headline(content: ReportContent) -> list[Tile]:
 def _totals(cards: pl.DataFrame) -> Row:
     counts = ("listeners", "followers", "promoted_streams", "spillover_streams")
     return cards.select(
-        pl.col("spend_media", "spend_total").sum(), pl.col(counts).cast(pl.Int128).sum()
+        pl.col("spend_media", "spend_total").sum(),
+        pl.col(counts).cast(pl.Int128).sum(),
+        pl.when(pl.col("expected_listeners").is_not_null().all())
+        .then(pl.col("expected_listeners").sum())
+        .first(),
     ).row(0, named=True)
 
 
@@ -129,7 +133,7 @@ def _cost_tiles(card: Row) -> list[Tile]:
             formats.money(card["spend_media"], currency),
             (_with_fees(formats.money(card["spend_total"], currency)),),
         ),
-        Tile("Listeners", formats.count(card["listeners"]), ("sum of daily listeners",)),
+        Tile("Listeners", formats.count(card["listeners"]), _listener_notes(card)),
         Tile(
             "Cost per listener",
             formats.cost(card["cost_per_listener"], currency),
@@ -141,6 +145,14 @@ def _cost_tiles(card: Row) -> list[Tile]:
             (f"{formats.count(card['followers'])} followers",),
         ),
     ]
+
+
+def _listener_notes(card: Row) -> tuple[str, ...]:
+    """What is counted, and what the sum will come to if that is more."""
+    expected = card["expected_listeners"]
+    is_more = expected is not None and round(expected) > (card["listeners"] or 0)
+    more = f"expected once final: {formats.count(round(expected))}" if is_more else ""
+    return ("sum of daily listeners", more)
 
 
 def _with_fees(amount: str) -> str:
@@ -216,7 +228,7 @@ def _section(card: Row, content: ReportContent) -> Section:
         findings=findings(card, mine.country_scorecard, tracks),
         still_open=_still_open(card, mine),
         figures=[
-            *spend_figures(mine.spend_by_day, card["currency"]),
+            *spend_figures(mine.spend_by_day, mine.nowcast, card["currency"]),
             *country_figures(mine.country_scorecard, card["cost_per_listener"]),
             *spillover_figures(mine.plays_by_day, tracks),
             *playlist_figures(mine.playlist_tracks),
