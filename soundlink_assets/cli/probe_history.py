@@ -133,10 +133,11 @@ def _history(settings: Settings, instance: "DagsterInstance", now: datetime) -> 
 def _lost(history: "History", warehouse: str) -> Iterator[Finding]:
     """The days that were fetched and are not in the warehouse: perhaps it is another one."""
     from soundlink_assets.cli.probe_warehouse import first_asked_day, stored_days
+    from soundlink_assets.warehouse import open_warehouse
 
     fetched = set.intersection(*(set(days) for days in history.fetches.values()))
     stored, first = stored_days(warehouse), first_asked_day(warehouse)
-    if not stored:
+    if not open_warehouse(warehouse).facts().exists:
         first = date.min
     lost = sorted(day for day in fetched - stored if first is not None and day >= first)
     if lost:

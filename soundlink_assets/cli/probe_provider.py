@@ -25,7 +25,7 @@ MOMENT_SECONDS = 2.0
 """A wait so short is none: while a run uses the minute's limit up, a place is free every second."""
 
 NO_CAMPAIGN = "no-such-campaign"
-"""An id to ask for where there is no campaign: with the right scope, the response says just that."""
+"""An id to ask for where there is no campaign: with the right scope, the response says so."""
 
 
 def probe_provider(settings: Settings, now: datetime) -> Iterator[Finding]:

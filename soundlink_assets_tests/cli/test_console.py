@@ -89,6 +89,6 @@ def test_a_run_shows_what_it_works_on_and_nothing_of_the_framework(
         "working on soundlink/campaigns",
         "working on soundlink/campaign_country_daily",
     ]
-    assert heard[2].startswith(f"campaign_country_daily {yesterday}: 2 of 2 campaigns, ")
+    assert heard[2].startswith(f"campaign_country_daily {yesterday}: 2 of 2 requests, ")
     assert all(text.startswith("working on ") for text in heard[3:])
     assert warned == []

@@ -145,7 +145,7 @@ def test_a_used_up_budget_is_not_waited_for(command: Command, on_sandbox: dict[s
     result = command("doctor", "--json", **on_sandbox, SOUNDLINK_REQUESTS_PER_MINUTE=1)
 
     assert time.monotonic() - started < 45
-    finding = findings(result)["provider"]
+    finding = findings(result)["campaigns:read"]
     assert finding["verdict"] == "broken"
     assert "budget" in finding["what"]
 

@@ -59,15 +59,15 @@ WHERE = [errno.ENOENT, errno.EISDIR]
 
 @pytest.mark.parametrize("number", WHERE, ids=errno.errorcode.get)
 def test_a_place_where_no_file_can_be_made(number: int) -> None:
-    said = explain(OSError(number, "reason", "/proc/nowhere.html"))
+    explanation = explain(OSError(number, "reason", "/proc/nowhere.html"))
 
-    assert said is not None
-    assert said.startswith("/proc/nowhere.html: reason. ")
-    assert "choose another place" in said
+    assert explanation is not None
+    assert explanation.what == "/proc/nowhere.html: reason."
+    assert "choose another place" in explanation.advice
 
 
 def limited(arguments: Sequence[str], folder: Path, settings: Mapping[str, str]) -> str:
-    """What a command says that may not write a file of more than 50 kB, as on a full disk."""
+    """What a command prints that may not write a file of more than 50 kB, as on a full disk."""
     result = subprocess.run(
         [sys.executable, "-m", "soundlink_assets.cli", *arguments],
         cwd=folder,
@@ -83,17 +83,17 @@ def limited(arguments: Sequence[str], folder: Path, settings: Mapping[str, str])
 
 
 def test_no_room_for_the_report(loaded_warehouse: str, tmp_path: Path) -> None:
-    said = limited(["report"], tmp_path, {"SOUNDLINK_WAREHOUSE": loaded_warehouse})
+    printed = limited(["report"], tmp_path, {"SOUNDLINK_WAREHOUSE": loaded_warehouse})
 
-    assert "File too large" in said
-    assert "raise the limit" in said
+    assert "File too large" in printed
+    assert "raise the limit" in printed
 
 
 def test_no_room_for_the_history(tmp_path: Path) -> None:
-    said = limited(BACKFILL, tmp_path, KEY)
+    printed = limited(BACKFILL, tmp_path, KEY)
 
-    assert "Dagster's history cannot be used" in said
-    assert "disk" in said
+    assert "Dagster's history cannot be used" in printed
+    assert "disk" in printed
 
 
 FULL = [
@@ -108,10 +108,7 @@ def test_a_full_disk_is_called_one(error: Exception) -> None:
     wrapped = RuntimeError("a library wraps it")
     wrapped.__cause__ = error
 
-    said = explain(wrapped)
-
-    assert said is not None
-    assert "full" in said
+    assert "full" in str(explain(wrapped))
 
 
 def test_an_error_that_nobody_foresaw_names_itself_and_the_way_to_its_trace(
