@@ -83,7 +83,7 @@ def export_asset(
         except SoundlinkError as error:
             fetch.batch.close()
             yield from report(context, checks, verdicts_on_error(error, window))
-            raise failure(error) from None
+            raise failure(error) from error
         except BaseException:
             fetch.batch.close()
             raise
@@ -91,7 +91,7 @@ def export_asset(
         if fetch.failed and not fetch.batch.requested_ids:
             fetch.batch.close()
             yield from report(context, checks, verdicts)
-            raise fetch.nothing_delivered()
+            raise fetch.nothing_delivered() from fetch.failed[0].error
         yield dg.Output(fetch.batch, metadata=fetch.run_metadata())
         # After the output: a verdict is about the materialisation that is the latest by then.
         yield from report(context, checks, verdicts)

@@ -190,7 +190,7 @@ def listing_asset(
             reason = not_judged(f"nothing was listed: {error.message.rstrip('.')}")
             for spec in checks.values():
                 yield _result(spec, reason)
-            raise failure(error) from None
+            raise failure(error) from error
         missing = {export: of.incomplete_days(log, export) for export, log in logs.items()}
         if of.listed.is_empty():
             context.log.warning("The organisation of this key has no %s yet.", scope.plural)

@@ -41,7 +41,7 @@ class SoundlinkApi:
         try:
             return SoundlinkClient.from_settings(self.settings, self._clock)
         except SettingsError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise dg.Failure(str(error), allow_retries=False) from error
 
     @property
     def clock_offset(self) -> timedelta | None:
