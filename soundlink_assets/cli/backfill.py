@@ -126,7 +126,8 @@ def _report(console: "Console", outcome: "RunOutcome", *, verbose: bool) -> None
     for text in _traces(outcome) if verbose else outcome.explanations:
         print_plainly(console, indent(text, "  "))
     for check in outcome.failed_checks:
-        text = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
+        description = " ".join(check.description.split("\n"))
+        text = f"  {check.severity}  {check.asset}  {check.check}: {description}"
         print_plainly(console, text)
 
 

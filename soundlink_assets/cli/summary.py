@@ -228,7 +228,8 @@ def print_checks(console: "Console", outcomes: "Sequence[RunOutcome]") -> None:
         return
     console.print(f"\n[bold]{len(failed)} checks did not pass[/]")
     for check in failed:
-        text = f"  {check.severity}  {check.asset}  {check.check}: {check.description}"
+        description = " ".join(check.description.split("\n"))
+        text = f"  {check.severity}  {check.asset}  {check.check}: {description}"
         print_plainly(console, text)
 
 

@@ -18,7 +18,7 @@ from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.cli.output import BACKFILL, KEY, MOST_LINES, assert_explained
 
 FILE_IN_THE_WAY = [
-    ("SOUNDLINK_WAREHOUSE", "file", ("no DuckDB database", "SOUNDLINK_WAREHOUSE")),
+    ("SOUNDLINK_WAREHOUSE", "file", ("not a DuckDB database", "SOUNDLINK_WAREHOUSE")),
     ("SOUNDLINK_WAREHOUSE", "file/warehouse.duckdb", ("cannot be made", "SOUNDLINK_WAREHOUSE")),
     ("SOUNDLINK_BUDGET_DIR", "file/budget", ("SOUNDLINK_BUDGET_DIR", "user may write")),
     ("DAGSTER_HOME", "file", ("cannot be kept in", "Set DAGSTER_HOME")),

@@ -18,7 +18,7 @@ from soundlink_assets_tests.cli.output import (
 from soundlink_assets_tests.ports import closed_port
 
 UNREACHABLE = [
-    Mistake("nothing there", ("Nothing answers at http://127.0.0.1",), settings={}),
+    Mistake("nothing there", ("Nothing listens at http://127.0.0.1",), settings={}),
     Mistake(
         "an unknown name",
         ("soundlink.invalid is not known here", "DNS"),
@@ -43,7 +43,7 @@ UNREACHABLE = [
 UNUSABLE = [
     Mistake(
         "a slash in the password of a proxy",
-        ("The proxy in HTTPS_PROXY", "NO_PROXY", "%2F"),
+        ("The proxy in HTTPS_PROXY", "%2F"),
         settings={"HTTPS_PROXY": "http://user:secret/more@127.0.0.1:8080"},
     ),
     Mistake(
@@ -53,7 +53,7 @@ UNUSABLE = [
     ),
     Mistake(
         "a port that is none",
-        ("SOUNDLINK_BASE_URL", "its port is no number"),
+        ("SOUNDLINK_BASE_URL", "its port is not a number"),
         settings={"SOUNDLINK_BASE_URL": "https://soundlink.invalid:secret"},
     ),
 ]
@@ -135,7 +135,7 @@ FAULTS = [
     (Fault.INTERNAL_ERROR, "*/export", ("None of 2 campaigns", "Try again later")),
     (Fault.BAD_GATEWAY, "*/export", ("HTTP 502", "Try again later")),
     (Fault.OTHER_SCHEMA_VERSION, "*/export", ("schema version", "kept in", "quarantine")),
-    (Fault.DROPPED_CONNECTION, "*/export", ("no complete answer", "Check the network")),
+    (Fault.DROPPED_CONNECTION, "*/export", ("no complete response", "Check the network")),
 ]
 
 
@@ -154,7 +154,7 @@ def envelope(status: int, **content: object) -> bytes:
     return http(body, status=status, content_type="application/json")
 
 
-def test_an_organisation_without_campaigns_is_no_failure_but_said(command: Command) -> None:
+def test_an_organisation_without_campaigns_is_not_a_failure_but_named(command: Command) -> None:
     pagination = {"page": 1, "pageSize": 100, "totalCount": 0, "totalPages": 0}
     answers: dict[str, list[Answer]] = {
         "/v1/ping": [envelope(200, data={"status": "ok"})],

@@ -1,5 +1,6 @@
 """Old runs leave Dagster's history, and what it says of each day stays."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from soundlink_assets.cli.prune import delete_run, replaced_runs
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.window import Window
-from soundlink_assets.assets.catalogue import asset_key
-from soundlink_assets.assets.jobs import JOB_NAME, range_tags
+from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.assets.partitions import range_tags
+from soundlink_assets.assets.run_history import JOB_NAME
 from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.cli.refused import refused
 
@@ -166,6 +168,10 @@ def test_old_refused_bodies_are_deleted_with_their_reasons_and_nothing_else_is(
     command: Command, home: Path, tmp_path: Path
 ) -> None:
     quarantine = tmp_path / "quarantine"
+    quarantine.mkdir()
+    partial = quarantine / ".body.partial"
+    partial.touch()
+    os.utime(partial, (0, 0))
     young, old = (
         refused(quarantine, datetime.now(UTC) - timedelta(days=days)).body for days in (1, 40)
     )

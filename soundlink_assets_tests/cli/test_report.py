@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlink_assets.warehouse.reading import read_frame
+from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.cli.commands import soundlink_assets
 
 
@@ -25,8 +25,8 @@ def test_the_report_is_written_without_a_key(loaded_warehouse: str, tmp_path: Pa
 
 
 def test_one_campaign_goes_to_the_file_that_is_named(loaded_warehouse: str, tmp_path: Path) -> None:
-    cards = read_frame(
-        loaded_warehouse, "from analytics.campaign_scorecard order by spend_media desc limit 1"
+    cards = open_warehouse(loaded_warehouse).query(
+        "from analytics.campaign_scorecard order by spend_media desc limit 1"
     )
     campaign, name = cards["campaign_id"][0], cards["campaign_name"][0]
     done = soundlink_assets(
