@@ -148,7 +148,8 @@ def _campaigns(client: "SoundlinkClient", settings: Settings) -> Iterator[Findin
             yield broken(about, _what(error), error.hint)
             return
         yield ok(
-            about, f"is missing, and not needed: SOUNDLINK_CAMPAIGN_IDS names {len(named)} campaigns"
+            about,
+            f"is missing, and not needed: SOUNDLINK_CAMPAIGN_IDS names {len(named)} campaigns",
         )
     except SoundlinkError as error:
         yield broken(about, _what(error), error.hint)

@@ -10,8 +10,8 @@ from rich.console import Console
 from soundlink_assets.cli.console import QUIET_SECONDS, NowAndThen, showing_progress
 from soundlink_assets.cli.runs import Listener, run_days
 from soundlink_assets.cli.sandbox import sandbox_settings
-from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import RunningSandbox
+from soundlink_assets.schema.window import Window
 
 
 class SteadyClock:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -102,10 +103,8 @@ def group_of(home: Path) -> int:
 
 
 def _kill_group(home: Path) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group_of(home), signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def test_a_second_one_is_told_who_works_there_and_how_to_end_it(

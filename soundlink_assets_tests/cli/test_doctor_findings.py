@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 from dagster import AssetMaterialization, DagsterInstance
+
+from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.cli import probe_warehouse as module
+from soundlink_assets.cli.doctor import probe_settings
 from soundlink_assets.cli.findings import Finding, probed
 from soundlink_assets.cli.home import open_history, prepare_home
-from soundlink_assets.cli import probe_warehouse as module
 from soundlink_assets.cli.probe_history import probe_history, probe_home
 from soundlink_assets.cli.probe_warehouse import probe_quarantine
-from soundlink_assets.cli.doctor import probe_settings
 from soundlink_assets.schema import EXPORTS
-from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.settings import load_settings
 from soundlink_assets_tests.cli.refused import refused
 

@@ -6,7 +6,6 @@ import pytest
 
 from soundlink_assets.sandbox import Fault, Key, RunningSandbox, SandboxConfig, serving
 from soundlink_assets.settings import AuthStyle
-from soundlink_assets_tests.provider.raw_server import Answer, http, raw_server
 from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.cli.output import (
     BACKFILL,
@@ -16,6 +15,7 @@ from soundlink_assets_tests.cli.output import (
     assert_explained,
 )
 from soundlink_assets_tests.ports import closed_port
+from soundlink_assets_tests.provider.raw_server import Answer, http, raw_server
 
 UNREACHABLE = [
     Mistake("nothing there", ("Nothing listens at http://127.0.0.1",), settings={}),
@@ -34,7 +34,7 @@ UNREACHABLE = [
     ),
     Mistake(
         "a proxy that is none",
-        ("The proxy in HTTPS_PROXY", "unset it"),
+        ("HTTPS_PROXY", "the proxy cannot be used", "unset it"),
         settings={"SOUNDLINK_BASE_URL": "https://soundlink.invalid", "HTTPS_PROXY": "what://x"},
     ),
 ]
@@ -43,7 +43,7 @@ UNREACHABLE = [
 UNUSABLE = [
     Mistake(
         "a slash in the password of a proxy",
-        ("The proxy in HTTPS_PROXY", "%2F"),
+        ("HTTPS_PROXY", "the proxy cannot be used", "%2F"),
         settings={"HTTPS_PROXY": "http://user:secret/more@127.0.0.1:8080"},
     ),
     Mistake(

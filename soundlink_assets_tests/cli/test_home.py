@@ -1,4 +1,4 @@
-"""`DAGSTER_HOME` is created once, whoever comes first, and one that cannot be used is recognised."""
+"""`DAGSTER_HOME` is created once, whoever comes first; one that cannot be used is recognised."""
 
 import sqlite3
 import subprocess
@@ -75,7 +75,9 @@ def test_a_history_that_two_processes_created_at_once_is_recognised_and_the_way_
         connection.execute("insert into alembic_version values ('another')")
 
     broken = command(*BACKFILL, **KEY, DAGSTER_HOME=home)
-    assert_explained(broken, "created it at the same moment", f"{home}/history", f"{home}/schedules")
+    assert_explained(
+        broken, "created it at the same moment", f"{home}/history", f"{home}/schedules"
+    )
 
     for folder in ("history", "schedules"):
         for path in sorted((home / folder).rglob("*"), reverse=True):

@@ -9,20 +9,21 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import freeze_time
 
+from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.assets.partitions import range_tags
+from soundlink_assets.assets.run_history import JOB_NAME
 from soundlink_assets.cli.home import open_history, prepare_home
 from soundlink_assets.cli.prune import delete_run, replaced_runs
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.window import Window
-from soundlink_assets.assets.catalog import asset_key
-from soundlink_assets.assets.partitions import range_tags
-from soundlink_assets.assets.run_history import JOB_NAME
 from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.cli.refused import refused
 
 TODAY = datetime.now(UTC).date()
 FIRST, SECOND = TODAY - timedelta(days=3), TODAY - timedelta(days=2)
-DAYS = dg.DailyPartitionsDefinition(start_date=str(FIRST))
+LONG_AGO = TODAY - timedelta(days=50)
+DAYS = dg.DailyPartitionsDefinition(start_date=str(LONG_AGO))
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 
 pytestmark = [pytest.mark.filterwarnings("ignore::dagster.BetaWarning")]
@@ -151,8 +152,8 @@ def test_the_command_counts_and_deletes(
     command: Command, instance: dg.DagsterInstance, home: Path
 ) -> None:
     with freeze_time(datetime.now(UTC) - timedelta(days=40)):
-        replaced = run(instance, FIRST, SECOND)
-        kept = run(instance, FIRST, SECOND)
+        replaced = run(instance, LONG_AGO, LONG_AGO)
+        kept = run(instance, LONG_AGO, LONG_AGO)
 
     counted = command("prune", "--dry-run", DAGSTER_HOME=str(home))
     assert "replaced since: 1. Dry run" in counted.stdout

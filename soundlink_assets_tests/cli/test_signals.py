@@ -23,8 +23,8 @@ from soundlink_assets.cli.runs import (
     run_days,
 )
 from soundlink_assets.cli.sandbox import sandbox_settings
-from soundlink_assets.schema.window import Window
 from soundlink_assets.sandbox import Fault, RunningSandbox
+from soundlink_assets.schema.window import Window
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.cli.output import BACKFILL, CLOSED_DAY, ONE_ASSET
 from soundlink_assets_tests.documents import REPOSITORY

@@ -1,6 +1,7 @@
 """Where the stack trace of a failed run or command is."""
 
 from pathlib import Path
+
 from dagster import DagsterEventType, DagsterInstance
 
 from soundlink_assets.sandbox import serving

@@ -18,19 +18,19 @@ from soundlink_assets.cli.summary import (
     print_countries,
     print_spillover,
 )
-from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY
-from soundlink_assets.schema.window import Window
 from soundlink_assets.metrics.country_efficiency import country_efficiency
 from soundlink_assets.metrics.engagement import spillover_share
+from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY
 from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY, SPILLOVER_SHARE
 from soundlink_assets.schema.tables import Table
+from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse import Warehouse, open_warehouse
 from soundlink_assets_tests.metrics.rows import (
     DAY,
     PROMOTED_ID,
-    log_of,
     country_rows,
     engagement_rows,
+    log_of,
 )
 
 NEXT_DAY = DAY + timedelta(days=1)
