@@ -58,6 +58,8 @@ LOADED = "tables.md"
 PRELUDE = {
     "operating.md": "soundlink-assets init my-soundlink && cd my-soundlink && "
     "soundlink-assets backfill",
+    "nowcast.md": "soundlink-assets init my-soundlink && cd my-soundlink && "
+    "soundlink-assets backfill",
 }
 """What a document takes for granted."""
 

@@ -55,6 +55,7 @@ def demo(
         raise typer.Exit(1)
     warehouse = open_warehouse(settings.warehouse)
     summary.print_loaded(console, warehouse, window, requests, seconds)
+    summary.print_open_days(console, warehouse)
     summary.print_countries(console, warehouse, window)
     summary.print_spillover(console, warehouse, window)
     summary.print_returns(console, warehouse)

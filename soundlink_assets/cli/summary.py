@@ -142,6 +142,31 @@ def print_loaded(
     )
 
 
+def print_open_days(console: "Console", warehouse: "Warehouse") -> None:
+    """What the open days are and will come to, apart from each other; nothing without open days."""
+    from soundlink_assets.schema.nowcast import REVISION_NOWCAST
+    from soundlink_assets.schema.window import final_at
+
+    listeners = warehouse.load(REVISION_NOWCAST).filter(measure="listeners")
+    days = sorted(listeners["report_date"].unique())
+    if not days:
+        return
+    said = (
+        f"\n[bold]Open[/] {days[0]} to {days[-1]}: {listeners['reported'].sum():,.0f} listeners "
+        "reported"
+    )
+    if silent := listeners["expected"].null_count():
+        reasons = listeners["reason"].drop_nulls().unique().sort()
+        said += f"; {silent} of {listeners.height} campaign-days without an expectation "
+        said += f"({reasons[0]})"
+    else:
+        said += f", {listeners['expected'].sum():,.0f} expected"
+    console.print(
+        f"{said}. Final from {final_at(days[0]).date()} to {final_at(days[-1]).date()}. Figures "
+        "below are as reported."
+    )
+
+
 def print_countries(console: "Console", warehouse: "Warehouse", window: "Window") -> None:
     """The countries by cost per listener, cheapest first; those without spend last."""
     from rich.table import Table
