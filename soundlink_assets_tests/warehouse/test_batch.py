@@ -1,5 +1,7 @@
 """Taking deliveries: what is refused at once, what is counted, and that nothing is left behind."""
 
+import subprocess
+import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -124,3 +126,47 @@ def test_forgotten_deliveries_leave_nothing_behind(temp_folder: Path) -> None:
         del taken
 
     assert not list(temp_folder.iterdir())
+
+
+def test_rows_that_wait_in_memory_have_no_folder(temp_folder: Path) -> None:
+    taken = batch(ONE_DAY, {"a": {(DAY, "US"): 1}})
+
+    assert not list(temp_folder.iterdir())
+    taken.close()
+    assert not list(temp_folder.iterdir())
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "return"])
+def test_what_another_process_left_behind_is_removed_by_the_next_batch(
+    temp_folder: Path, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import os, signal, sys, tempfile\n"
+        "from soundlink_assets_tests.warehouse.deliveries import DAY, ONE_DAY, batch\n"
+        f"tempfile.tempdir = {str(temp_folder)!r}\n"
+        "taken = batch(ONE_DAY, {'a': {(DAY, 'US'): 1}})\n"
+        "taken.files()\n"
+        f"def end():\n    {end}\nend()\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False)
+    assert len(list(temp_folder.iterdir())) == (0 if end == "return" else 1)
+    monkeypatch.setattr(batches, "_SETTLING_SECONDS", 0.0)
+
+    with batch(ONE_DAY, {"a": {(DAY, "US"): 1}}) as taken:
+        taken.files()
+        assert len(list(temp_folder.iterdir())) == 1
+    assert not list(temp_folder.iterdir())
+
+
+def test_the_folder_of_a_batch_that_is_in_use_stays(
+    temp_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_SETTLING_SECONDS", 0.0)
+    (temp_folder / "other").mkdir()
+
+    with batch(ONE_DAY, {"a": {(DAY, "US"): 1}}) as first:
+        files = first.files()
+        with batch(ONE_DAY, {"a": {(DAY, "US"): 1}}) as second:
+            second.files()
+        assert all(file.is_file() for file in files)
+    assert [path.name for path in temp_folder.iterdir()] == ["other"]

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from soundlink_assets.schema import CAMPAIGN_ENGAGEMENT_DAILY
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.window import Window
-from soundlink_assets.warehouse import DeliveryBatch, DoubledRowsError, Warehouse
+from soundlink_assets.warehouse import DeliveryBatch, DoubledRowsError, Replaced, Warehouse
 from soundlink_assets_tests.warehouse.deliveries import (
     DAY,
     EXPORT,
@@ -206,18 +207,138 @@ def test_stamps_follow_the_order_of_the_writes_even_if_the_clock_goes_back(
     assert second.written_at == first.written_at + timedelta(microseconds=1)
 
 
-def test_the_state_of_any_past_moment_can_be_read(warehouse: Warehouse) -> None:
-    for number in (1, 2):
-        write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): number}}), now=hour(number))
-    write(warehouse, batch(ONE_DAY, {"a": {}}), now=hour(3))
+def test_a_delivery_that_lags_does_not_empty_a_day_that_it_does_not_have_yet(
+    warehouse: Warehouse,
+) -> None:
+    week = Window(DAY, DAY + timedelta(days=6))
+    whole = {(day, "US"): 1 for day in week.dates()}
+    write(warehouse, batch(week, {"a": whole}, exported_at=hour(33), fetched_at=hour(33)))
+    lagging = {(day, "US"): 1 for day in week.dates() if day != week.last}
 
-    def as_of(moment: Any) -> list[int]:
-        rows = warehouse.query(f"SELECT streams FROM {NAME}_as_of($moment)", {"moment": moment})
-        return rows.get_column("streams").to_list()
+    done = write(warehouse, batch(week, {"a": lagging}, exported_at=hour(0), fetched_at=hour(34)))
 
-    assert [as_of(hour(h)) for h in (0.5, 1, 1.5, 2, 2.5, 3, 9)] == [[], [1], [1], [2], [2], [], []]
-    assert as_of("2026-05-20 14:30:00+00") == [2]
-    assert as_of(datetime(2026, 5, 20, tzinfo=UTC).date()) == []
+    assert done.kept_days == 7
+    assert stored(warehouse) == [("a", day, "US", 1) for day in week.dates()]
+
+
+def test_a_day_that_was_emptied_is_not_filled_by_a_delivery_that_lags(warehouse: Warehouse) -> None:
+    both = {(DAY, "US"): 1, (NEXT_DAY, "US"): 1}
+    write(warehouse, batch(TWO_DAYS, {"a": both}, exported_at=hour(0)))
+    write(warehouse, batch(TWO_DAYS, {"a": {(DAY, "US"): 1}}, exported_at=hour(5)))
+
+    lagging = batch(TWO_DAYS, {"a": both}, exported_at=hour(4), fetched_at=hour(6))
+    assert write(warehouse, lagging).kept_days == 2
+    assert stored(warehouse) == [("a", DAY, "US", 1)]
+
+    newer = batch(TWO_DAYS, {"a": both}, exported_at=hour(7), fetched_at=hour(7))
+    assert write(warehouse, newer).replaced_days == 2
+    assert stored(warehouse) == [("a", DAY, "US", 1), ("a", NEXT_DAY, "US", 1)]
+
+
+def mixed(window: Window, fetched_at: datetime, *rows: pl.DataFrame) -> DeliveryBatch:
+    """A delivery whose rows were exported at different times."""
+    taken = DeliveryBatch(EXPORT, window)
+    taken.add("a", window, pl.concat(rows), fetched_at)
+    return taken
+
+
+def test_an_older_row_of_a_newer_delivery_does_not_replace_a_newer_row(
+    warehouse: Warehouse,
+) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 10}}, exported_at=hour(10)))
+
+    done = write(
+        warehouse,
+        mixed(
+            ONE_DAY,
+            hour(12),
+            frame("a", {(DAY, "DE"): 12}, hour(12)),
+            frame("a", {(DAY, "US"): 3}, hour(-14)),
+        ),
+    )
+
+    assert stored(warehouse) == [("a", DAY, "DE", 12), ("a", DAY, "US", 10)]
+    assert (done.replaced_days, done.rows, done.superseded_rows) == (1, 1, 0)
+    log = warehouse.load(EXPORT.delivery_log).filter(pl.col("superseded_at").is_null())
+    assert log.select("exported_at", "oldest_exported_at", "row_count").rows() == [
+        (hour(12), hour(10), 2)
+    ]
+
+
+def test_a_newer_row_of_an_older_delivery_replaces_an_older_row(warehouse: Warehouse) -> None:
+    held = mixed(
+        ONE_DAY,
+        hour(12),
+        frame("a", {(DAY, "DE"): 8}, hour(8)),
+        frame("a", {(DAY, "US"): 12}, hour(12)),
+    )
+    write(warehouse, held)
+
+    rows = {(DAY, "DE"): 10, (DAY, "US"): 10, (DAY, "FR"): 10}
+    done = write(warehouse, batch(ONE_DAY, {"a": rows}, exported_at=hour(10), fetched_at=hour(13)))
+
+    assert stored(warehouse) == [("a", DAY, "DE", 10), ("a", DAY, "US", 12)]
+    assert (done.replaced_days, done.rows, done.superseded_rows) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("rows", [{}, {(DAY, "US"): 1}], ids=["empty", "with rows"])
+def test_what_was_stored_by_a_clock_that_was_ahead_yields(
+    warehouse: Warehouse, rows: dict[Any, int]
+) -> None:
+    ahead = hour(12 * 24)
+    write(warehouse, batch(ONE_DAY, {"a": rows}, exported_at=hour(0), fetched_at=ahead), now=ahead)
+
+    corrected = batch(ONE_DAY, {"a": {(DAY, "US"): 2}}, exported_at=hour(0), fetched_at=hour(1))
+    done = write(warehouse, corrected, now=hour(1))
+
+    assert done.kept_days == 0
+    assert stored(warehouse) == [("a", DAY, "US", 2)]
+
+
+def test_rows_with_a_stamp_from_the_future_yield(warehouse: Warehouse) -> None:
+    stamped_2099 = datetime(2099, 1, 1, tzinfo=UTC)
+    held = mixed(
+        ONE_DAY,
+        hour(0),
+        frame("a", {(DAY, "DE"): 1, (DAY, "FR"): 1}, stamped_2099),
+        frame("a", {(DAY, "US"): 1}, hour(0)),
+    )
+    write(warehouse, held, now=hour(0))
+
+    rows = {(DAY, "DE"): 2, (DAY, "US"): 2}
+    next_one = batch(ONE_DAY, {"a": rows}, exported_at=hour(1), fetched_at=hour(1))
+    done = write(warehouse, next_one, now=hour(1))
+
+    assert done.kept_days == 0
+    assert stored(warehouse) == [("a", DAY, "DE", 2), ("a", DAY, "US", 2)]
+
+
+def test_a_request_that_was_stored_late_does_not_take_a_newer_one_for_a_wrong_clock(
+    warehouse: Warehouse,
+) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 2}}, fetched_at=hour(2)), now=hour(2))
+
+    late = batch(ONE_DAY, {"a": {(DAY, "US"): 1}}, fetched_at=hour(1))
+    assert write(warehouse, late, now=hour(3)).kept_days == 1
+
+
+def test_a_write_hands_over_the_log_before_it_is_committed(warehouse: Warehouse) -> None:
+    seen = []
+
+    def refuse(replaced: Replaced) -> None:
+        seen.append(replaced)
+        raise RuntimeError("not like this")
+
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+    taken = DeliveryBatch(EXPORT, TWO_DAYS, on_stored=refuse)
+    taken.add("b", ONE_DAY, frame("b", {(DAY, "US"): 1}), NOON)
+
+    with pytest.raises(RuntimeError, match="not like this"):
+        write(warehouse, taken)
+
+    assert sorted(seen[0].log["requested_campaign_id"]) == ["a", "b"]
+    assert seen[0].table_rows == 2
+    assert stored(warehouse) == [("a", DAY, "US", 1)]
 
 
 def test_one_campaign_under_two_requested_ids_is_refused(warehouse: Warehouse) -> None:
