@@ -28,10 +28,7 @@ from dagster._core.storage.db_io_manager import (
     TableSlice,
 )
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    SqlEventLogStorageTable,
-)
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
 __all__ = [
     "AssetCheckExecutionsTable",
@@ -46,7 +43,6 @@ __all__ = [
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "SqlEventLogStorage",
-    "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "StepFailureData",
     "TablePartitionDimension",

@@ -15,7 +15,7 @@ With any other storage everything works the same, some of it slower.
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ from soundlink_assets.dagster_internals import (
     AssetCheckExecutionsTable,
     CheckStatus,
     SqlEventLogStorage,
-    SqlEventLogStorageTable,
     SqliteEventLogStorage,
 )
 
@@ -55,9 +54,7 @@ def record_evaluations(
         step.log_event(evaluation)  # type: ignore[arg-type]  # it takes every step event; the annotation names three
 
 
-def _entry(
-    step: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation
-) -> dg.EventLogEntry:
+def _entry(step: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -> dg.EventLogEntry:
     """The event of an evaluation, without what repeats the rest of it."""
     step_key = step.get_step_execution_context().step.key
     event = dg.DagsterEvent(
@@ -79,58 +76,44 @@ def _entry(
 
 
 def _store(storage: SqlEventLogStorage, entries: Sequence[dg.EventLogEntry]) -> None:
-    """What `store_event` does with each evaluation, for all of them in one transaction."""
+    """Store evaluations of days in the checks' history, in one transaction.
+
+    As with the event by which Dagster plans the days of a check, one event serves them all: each
+    execution holds its own evaluation, and the first one's event is what dates them.
+    """
     if not entries:
         return
-    import sqlalchemy as db
-
-    executions = AssetCheckExecutionsTable.c
-    events = [storage._event_to_row(entry) for entry in entries]  # noqa: SLF001 - as its own methods
-    add = SqlEventLogStorageTable.insert().returning(
-        SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
-    )
     with storage.index_connection() as connection:
-        ids = connection.execute(add, events).scalars().all()
-        found = [
-            _execution(entry, event, storage_id)
-            for entry, event, storage_id in zip(entries, events, ids, strict=True)
-        ]
-        # What was planned for these days and checks is replaced by what was found.
+        add = storage.prepare_insert_event(entries[0])
+        (storage_id,) = connection.execute(add).inserted_primary_key
+        found = [_execution(storage, entry, storage_id) for entry in entries]
+        # What was planned for these days is replaced by what was found.
         connection.execute(
             AssetCheckExecutionsTable.delete().where(
-                executions.run_id == db.bindparam("run"),
-                executions.asset_key == db.bindparam("asset"),
-                executions.check_name == db.bindparam("check"),
-                executions.partition == db.bindparam("day"),
-            ),
-            [
-                {
-                    "run": row["run_id"],
-                    "asset": row["asset_key"],
-                    "check": row["check_name"],
-                    "day": row["partition"],
-                }
-                for row in found
-            ],
+                AssetCheckExecutionsTable.c.run_id == entries[0].run_id,
+                *(
+                    AssetCheckExecutionsTable.c[name].in_({row[name] for row in found})
+                    for name in ("asset_key", "check_name", "partition")
+                ),
+            )
         )
         connection.execute(AssetCheckExecutionsTable.insert(), found)
 
 
 def _execution(
-    entry: dg.EventLogEntry, event: Mapping[str, Any], storage_id: int
+    storage: SqlEventLogStorage, entry: dg.EventLogEntry, storage_id: int
 ) -> dict[str, Any]:
     evaluation = entry.get_dagster_event().asset_check_evaluation_data
     target = evaluation.target_materialization_data
+    status = CheckStatus.SUCCEEDED if evaluation.passed else CheckStatus.FAILED
     return {
         "asset_key": evaluation.asset_key.to_string(),
         "check_name": evaluation.check_name,
         "partition": evaluation.partition,
         "run_id": entry.run_id,
-        "execution_status": (
-            CheckStatus.SUCCEEDED if evaluation.passed else CheckStatus.FAILED
-        ).value,
-        "evaluation_event": event["event"],
-        "evaluation_event_timestamp": event["timestamp"],
+        "execution_status": status.value,
+        "evaluation_event": dg.serialize_value(entry),
+        "evaluation_event_timestamp": storage._event_insert_timestamp(entry),  # noqa: SLF001 - as its own methods do
         "evaluation_event_storage_id": storage_id,
         "materialization_event_storage_id": target.storage_id if target else None,
     }
