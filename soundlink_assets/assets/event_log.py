@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def _entry(step: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -> 
         event_specific_data=evaluation,
         step_key=step_key,
     )
-    return dg.EventLogEntry(
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
         error_info=None,
         level="DEBUG",
         user_message="",
@@ -85,8 +86,9 @@ def _store(storage: SqlEventLogStorage, entries: Sequence[dg.EventLogEntry]) -> 
         return
     with storage.index_connection() as connection:
         add = storage.prepare_insert_event(entries[0])
-        (storage_id,) = connection.execute(add).inserted_primary_key
-        found = [_execution(storage, entry, storage_id) for entry in entries]
+        inserted = connection.execute(add).inserted_primary_key
+        storage_id = inserted[0] if inserted else None
+        found = [_execution(entry, storage_id) for entry in entries]
         # What was planned for these days is replaced by what was found.
         connection.execute(
             AssetCheckExecutionsTable.delete().where(
@@ -100,9 +102,7 @@ def _store(storage: SqlEventLogStorage, entries: Sequence[dg.EventLogEntry]) -> 
         connection.execute(AssetCheckExecutionsTable.insert(), found)
 
 
-def _execution(
-    storage: SqlEventLogStorage, entry: dg.EventLogEntry, storage_id: int
-) -> dict[str, Any]:
+def _execution(entry: dg.EventLogEntry, storage_id: int | None) -> dict[str, Any]:
     evaluation = entry.get_dagster_event().asset_check_evaluation_data
     target = evaluation.target_materialization_data
     status = CheckStatus.SUCCEEDED if evaluation.passed else CheckStatus.FAILED
@@ -113,7 +113,9 @@ def _execution(
         "run_id": entry.run_id,
         "execution_status": status.value,
         "evaluation_event": dg.serialize_value(entry),
-        "evaluation_event_timestamp": storage._event_insert_timestamp(entry),  # noqa: SLF001 - as its own methods do
+        "evaluation_event_timestamp": datetime.fromtimestamp(entry.timestamp, UTC).replace(
+            tzinfo=None  # as the column has it
+        ),
         "evaluation_event_storage_id": storage_id,
         "materialization_event_storage_id": target.storage_id if target else None,
     }
