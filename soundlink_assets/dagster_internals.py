@@ -27,9 +27,11 @@ from dagster._core.storage.db_io_manager import (
     TablePartitionDimension,
     TableSlice,
 )
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
 __all__ = [
+    "AssetCheckExecutionsTable",
     "CheckStatus",
     "DbClient",
     "DbIOManager",
@@ -40,6 +42,7 @@ __all__ = [
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
+    "SqlEventLogStorage",
     "SqliteEventLogStorage",
     "StepFailureData",
     "TablePartitionDimension",

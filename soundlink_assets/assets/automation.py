@@ -72,6 +72,15 @@ class Automation:
     clock: Clock
 
 
+def policy_of(settings: Settings) -> RefreshPolicy:
+    """What the settings say about when to fetch."""
+    return RefreshPolicy(
+        start_date=settings.start_date,
+        refresh_every=timedelta(hours=settings.refresh_hours),
+        catch_up_days=settings.catch_up_days,
+    )
+
+
 def automation_of(
     settings: Settings,
     exports: Sequence[Export],
@@ -102,11 +111,7 @@ def automation_of(
             - frozenset(not_in_runs)
             for export in exports
         },
-        policy=RefreshPolicy(
-            start_date=settings.start_date,
-            refresh_every=timedelta(hours=settings.refresh_hours),
-            catch_up_days=settings.catch_up_days,
-        ),
+        policy=policy_of(settings),
         running=settings.automation,
         clock=clock,
     )

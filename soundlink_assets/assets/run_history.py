@@ -4,7 +4,7 @@ The number of queries does not grow with the history: the latest materialisation
 partition, for the days that a decision can ask for. What follows from them is `refresh_policy`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
@@ -49,18 +49,19 @@ def history_of(
     instance: dg.DagsterInstance, exports: Exports, now: datetime, policy: RefreshPolicy
 ) -> History:
     """What is known of the exports at `now`, by this machine's clock."""
-    under_way = tuple(
-        _under_way(instance, exports, now)
-    )  # first: a run that ends now is stored now
+    # First: a run that ends meanwhile is then among what is stored.
+    under_way = tuple(_under_way(instance, exports, now))
     days = look_back(now, policy)
     fetches: dict[str, dict[date, Fetch]] = {}
     first_days = {}
+    incomplete = _incomplete_days(instance, exports)
     for export in exports:
         latest = _latest_events(instance, asset_key(export.table))
         if latest:
             first_days[export.name] = min(latest)
         wanted = {event: day for day, event in latest.items() if days and day in days}
-        reopened = _reopened(instance, export, latest) if wanted else set()
+        listed, lacking = incomplete[export.name]
+        reopened = {day for day in lacking if latest.get(day, listed) < listed}
         fetches[export.name] = {
             day: Fetch(fetch.fetched_at, is_final=fetch.is_final and day not in reopened)
             for day, fetch in _fetches(instance, export, sorted(wanted), now)
@@ -82,21 +83,27 @@ def _latest_events(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[date,
     return {day: event for day, event in days if day is not None}
 
 
-def _reopened(instance: dg.DagsterInstance, export: Export, latest: dict[date, int]) -> set[date]:
-    """The days that lacked something listed when it was last listed, and were not fetched since."""
-    records = instance.fetch_materializations(asset_key(export.scope.listing), limit=1).records
-    listing = records[0].asset_materialization if records else None
-    incomplete = listing.metadata.get(INCOMPLETE_DAYS) if listing else None
-    if not isinstance(incomplete, dg.JsonMetadataValue) or not isinstance(incomplete.data, dict):
-        return set()
-    listed = records[0].storage_id
-    windows = (span.split("..") for span in incomplete.data.get(export.name, ()))
-    days = (
-        day
-        for first, last in windows
-        for day in Window(date.fromisoformat(first), date.fromisoformat(last)).dates()
-    )
-    return {day for day in days if latest.get(day, listed) < listed}
+def _incomplete_days(
+    instance: dg.DagsterInstance, exports: Exports
+) -> dict[str, tuple[int, set[date]]]:
+    """By export: the storage id of its listing, and the days that lacked something listed then."""
+    found: dict[str, tuple[int, set[date]]] = {}
+    for scope in dict.fromkeys(export.scope for export in exports):
+        records = instance.fetch_materializations(asset_key(scope.listing), limit=1).records
+        listing = records[0].asset_materialization if records else None
+        value = listing.metadata.get(INCOMPLETE_DAYS) if listing else None
+        spans = value.data if isinstance(value, dg.JsonMetadataValue) else None
+        for export in exports:
+            if export.scope == scope:
+                days = set(_days_of(spans.get(export.name, ()))) if isinstance(spans, dict) else ()
+                found[export.name] = (records[0].storage_id if records else 0, set(days))
+    return found
+
+
+def _days_of(spans: Iterable[str]) -> Iterator[date]:
+    for span in spans:
+        first, last = map(date.fromisoformat, span.split(".."))
+        yield from Window(first, last).dates()
 
 
 def _fetches(

@@ -6,7 +6,7 @@ Not light: dagster-duckdb-polars imports DuckDB and polars.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -31,6 +31,8 @@ OUTDATED_RETRIES = 5
 """So often is a derived day computed again because its source changed meanwhile."""
 
 SHOWN_IDS = 5
+
+_RUN_FIGURES = ("rows", "rows_unchanged", "rows_superseded")
 
 T = TypeVar("T")
 
@@ -310,15 +312,17 @@ class FrameHandler(DuckDBPolarsTypeHandler):
 
 
 class _BatchClosingIOManager(DbIOManager):
-    """Closes a batch once it is stored, or could not be."""
+    """Closes a batch once it is stored, or could not be; tells of a run what is of the run."""
 
     @override
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        if not isinstance(obj, DeliveryBatch):
+        with obj if isinstance(obj, DeliveryBatch) else nullcontext():
             super().handle_output(context, obj)
-            return
-        with obj:
-            super().handle_output(context, obj)
+        if context.has_asset_partitions and len(context.asset_partition_keys) > 1:
+            # Dagster would repeat it in the materialisation of every day, as if it were of the day.
+            of_the_run = context.consume_logged_metadata()
+            figures = {name: of_the_run[name].value for name in of_the_run if name in _RUN_FIGURES}
+            context.log.info("%s: %s", context.asset_key.to_user_string(), figures)
 
 
 def window_of(table_slice: TableSlice) -> Window | None:

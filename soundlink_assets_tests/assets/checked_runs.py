@@ -10,9 +10,11 @@ from typing import Any
 import dagster as dg
 import duckdb
 import polars as pl
+from sqlalchemy import select
 
 from soundlink_assets.assets.automation import freshness_key
 from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.dagster_internals import AssetCheckExecutionsTable, SqlEventLogStorage
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
 from soundlink_assets.schema import EXPORTS, Export
@@ -135,8 +137,24 @@ class Platform:
             for event in result.all_events
             if event.is_step_materialization and event.asset_key and event.partition
         }
-        evaluations = result.get_asset_check_evaluations()
-        return Checked(result.dagster_run, evaluations, materialized)
+        return Checked(result.dagster_run, self._evaluations(result.run_id), materialized)
+
+    def _evaluations(self, run_id: str) -> list[dg.AssetCheckEvaluation]:
+        """What the run recorded in the checks' history, without what was only planned."""
+        storage = self.instance.event_log_storage
+        assert isinstance(storage, SqlEventLogStorage)
+        rows = select(AssetCheckExecutionsTable.c.evaluation_event).where(
+            AssetCheckExecutionsTable.c.run_id == run_id,
+            AssetCheckExecutionsTable.c.execution_status != "PLANNED",
+        )
+        with storage.index_connection() as connection:
+            events = connection.execute(rows).scalars().all()
+        return [
+            dg.deserialize_value(event, dg.EventLogEntry)
+            .get_dagster_event()
+            .asset_check_evaluation_data
+            for event in events
+        ]
 
     def campaigns_with_rows(self, export: Export, window: Window = DAYS) -> list[str]:
         """The campaigns that the export has rows of on each day, those with most rows first."""

@@ -198,7 +198,7 @@ def test_a_broken_rule_fails_its_check_on_the_day_of_the_row_and_names_the_row(
     assert for_run.severity is breach.severity
     assert number(for_run, "days_failed") == 1
     (failed_day,) = [day for day, each in recorded.items() if not each.passed]
-    assert failed_day in str(for_run.description)
+    assert str(failed_day) in str(for_run.description)
 
     of_day = recorded[failed_day]
     assert of_day.severity is breach.severity

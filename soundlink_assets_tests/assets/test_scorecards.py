@@ -2,8 +2,9 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 
 import dagster as dg
@@ -11,18 +12,24 @@ import polars as pl
 import pytest
 from markupsafe import escape
 from polars.testing import assert_frame_equal
-from soundlink_assets.assets.check_results import last_check_results
-from soundlink_assets.assets.checks_scorecards import CHECK_NAME
 
-from soundlink_assets.assets.report import REPORT_FILE, REPORT_KEY
+from soundlink_assets.assets.derived_checks import TOTALS_EQUAL_DAILY_TABLE as CHECK_NAME
+from soundlink_assets.assets.derived_checks import judge_scorecard
+from soundlink_assets.assets.report import REPORT_FILE, REPORT_KEY, last_check_results
+from soundlink_assets.schema.analytics import (
+    CAMPAIGN_SCORECARD,
+    COUNTRY_EFFICIENCY,
+    COUNTRY_SCORECARD,
+)
+from soundlink_assets.schema.frames import empty_frame
+from soundlink_assets.schema.tables import Table
+from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.assets.checked_runs import (
     DAYS,
     NOW,
     Platform,
-    number,
     over,
     platform_in,
-    table,
 )
 
 EXPORT = "soundlink/campaign_country_daily"
@@ -57,7 +64,20 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         assert result.success
+        assert materialized_alone(platform, REPORT_KEY)
         yield platform
+
+
+def materialized_alone(platform: Platform, key: dg.AssetKey) -> bool:
+    job = platform.definitions.resolve_implicit_global_asset_job_def()
+    return (
+        job.get_subset(asset_selection={key})
+        .execute_in_process(
+            instance=platform.instance,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        .success
+    )
 
 
 def _materialization(platform: Platform, key: dg.AssetKey) -> dg.AssetMaterialization:
@@ -99,12 +119,6 @@ def test_every_country_is_in_the_country_scorecard(loaded: Platform) -> None:
 SCORECARDS = ("campaign_scorecard", "country_scorecard")
 
 
-def _scorecard_verdict(platform: Platform, scorecard: str) -> dg.AssetCheckEvaluation:
-    key = dg.AssetCheckKey(dg.AssetKey(["analytics", scorecard]), CHECK_NAME)
-    checked = platform.check([key])
-    return checked.for_run(f"analytics/{scorecard}", CHECK_NAME)
-
-
 @pytest.mark.parametrize("scorecard", SCORECARDS)
 def test_a_scorecard_of_the_days_passes_its_check(loaded: Platform, scorecard: str) -> None:
     results = {
@@ -117,39 +131,35 @@ def test_a_scorecard_of_the_days_passes_its_check(loaded: Platform, scorecard: s
     assert results == {(f"analytics/{scorecard}", CHECK_NAME): True}
 
 
-@pytest.mark.parametrize("scorecard", SCORECARDS)
+@pytest.mark.parametrize("table", [CAMPAIGN_SCORECARD, COUNTRY_SCORECARD], ids=attrgetter("name"))
 @pytest.mark.parametrize(
-    "spoil",
+    "change",
     [
-        "update analytics.{} set listeners = listeners + 1 where days > 0",
-        "delete from analytics.{0} where rowid = (select min(rowid) from analytics.{0})",
-        "insert into analytics.{0} select * replace ('nobody' as campaign_id) from analytics.{0}",
+        lambda card: card.with_columns(pl.col("listeners") + 1),
+        lambda card: card.head(-1),
+        lambda card: pl.concat([card, card.with_columns(campaign_id=pl.lit("nobody"))]),
     ],
     ids=["another sum", "a row too few", "a row too many"],
 )
-def test_a_scorecard_that_does_not_add_up_is_told(
-    loaded: Platform, scorecard: str, spoil: str, tmp_path: Path
+def test_a_scorecard_that_does_not_add_up_fails_its_check(
+    loaded: Platform, table: Table, change: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> None:
-    kept = tmp_path / "kept.parquet"
-    loaded.write(f"copy analytics.{scorecard} to '{kept}'")
-    try:
-        loaded.write(spoil.format(scorecard))
-        verdict = _scorecard_verdict(loaded, scorecard)
-    finally:
-        loaded.write(
-            f"delete from analytics.{scorecard}; "
-            f"insert into analytics.{scorecard} by name from '{kept}'"
-        )
+    warehouse = open_warehouse(loaded.settings.warehouse)
+    card, days = warehouse.load(table), warehouse.load(COUNTRY_EFFICIENCY)
+
+    assert judge_scorecard(table, card.filter(pl.col("days") > 0), days).passed
+    verdict = judge_scorecard(table, change(card.filter(pl.col("days") > 0)), days)
 
     assert not verdict.passed
-    assert verdict.severity is dg.AssetCheckSeverity.WARN
-    assert number(verdict, "differing_sums") > 0
-    assert {row["expected"] == row["found"] for row in table(verdict, "findings")} == {False}
+    assert verdict.severity is dg.AssetCheckSeverity.ERROR
+    assert verdict.metadata["differing_sums"] > 0
 
 
-def test_without_anything_stored_the_scorecards_have_nothing_to_add_up(tmp_path: Path) -> None:
-    with platform_in(tmp_path) as empty:
-        assert all(_scorecard_verdict(empty, scorecard).passed for scorecard in SCORECARDS)
+def test_without_anything_stored_a_scorecard_is_not_judged() -> None:
+    nothing = empty_frame(CAMPAIGN_SCORECARD)
+    verdict = judge_scorecard(CAMPAIGN_SCORECARD, nothing, empty_frame(COUNTRY_EFFICIENCY))
+    assert verdict.passed
+    assert verdict.description.startswith("Not judged")
 
 
 def test_the_picture_of_the_report_is_in_its_metadata(loaded: Platform) -> None:
@@ -157,10 +167,10 @@ def test_the_picture_of_the_report_is_in_its_metadata(loaded: Platform) -> None:
     picture = metadata["picture"]
     assert isinstance(picture, dg.MarkdownMetadataValue)
     found = re.fullmatch(
-        r"!\[[^\]]+\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", picture.md_str or ""
+        r"!\[[^\]]+\]\(data:image/jpeg;base64,([A-Za-z0-9+/=]+)\)", picture.md_str or ""
     )
     assert found
-    assert base64.b64decode(found.group(1)).startswith(b"\x89PNG")
+    assert base64.b64decode(found.group(1)).startswith(b"\xff\xd8\xff")
     assert len(found.group(1)) < 60_000
     assert metadata["path"].value == str(
         Path(loaded.settings.warehouse).absolute().with_name(REPORT_FILE)
@@ -180,14 +190,13 @@ def test_nothing_of_the_key_is_in_report_or_metadata(loaded: Platform) -> None:
     assert loaded.sandbox.api_key not in _report(loaded) + metadata
 
 
-def test_the_report_can_be_materialised_alone(loaded: Platform) -> None:
-    job = loaded.definitions.resolve_implicit_global_asset_job_def()
+def test_the_report_is_made_without_a_request_and_not_by_the_run_that_fetches(
+    loaded: Platform,
+) -> None:
+    job = loaded.definitions.resolve_job_def("daily_exports")
+    assert REPORT_KEY not in job.asset_layer.executable_asset_keys
     requests = len(loaded.sandbox.requests)
-    result = job.get_subset(asset_selection={REPORT_KEY}).execute_in_process(
-        instance=loaded.instance,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
-    assert result.success
+    assert materialized_alone(loaded, REPORT_KEY)
     assert len(loaded.sandbox.requests) == requests
 
 
@@ -209,4 +218,4 @@ def test_check_results_are_the_last_verdicts_of_each_day(loaded: Platform) -> No
 
 def test_a_check_that_never_ran_has_no_result(loaded: Platform) -> None:
     never = dg.AssetCheckKey(dg.AssetKey(["no", "asset"]), "nothing")
-    assert last_check_results(loaded.instance, [never]) == []
+    assert last_check_results(loaded.instance, [never]) == ()
