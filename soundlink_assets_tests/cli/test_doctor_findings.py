@@ -2,7 +2,9 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 
+import duckdb
 import pytest
 from dagster import AssetMaterialization, DagsterInstance
 
@@ -12,7 +14,7 @@ from soundlink_assets.cli.doctor import probe_settings
 from soundlink_assets.cli.findings import Finding, probed
 from soundlink_assets.cli.home import open_history, prepare_home
 from soundlink_assets.cli.probe_history import probe_history, probe_home
-from soundlink_assets.cli.probe_warehouse import probe_quarantine
+from soundlink_assets.cli.probe_warehouse import probe_campaigns, probe_quarantine
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.settings import load_settings
 from soundlink_assets_tests.cli.refused import refused
@@ -153,3 +155,50 @@ def test_a_body_whose_reason_could_not_be_kept_is_counted(tmp_path: Path) -> Non
     refused(tmp_path, NOW - WEEK).reason.unlink()
 
     assert probe_bodies(tmp_path).what.endswith("the reason could not be kept")
+
+
+class TestCampaigns:
+    """On a warehouse with the sandbox's campaigns: one that lacks days, and one that left."""
+
+    @pytest.fixture
+    def warehouse(self, loaded_warehouse: str, tmp_path: Path) -> str:
+        copy = tmp_path / "copy.duckdb"
+        copyfile(loaded_warehouse, copy)
+        return str(copy)
+
+    def found(self, warehouse: str) -> list[Finding]:
+        return list(probe_campaigns(load_settings(warehouse=warehouse), NOW))
+
+    def test_nothing_is_found_where_all_have_the_days_of_their_lives(self, warehouse: str) -> None:
+        assert self.found(warehouse) == []
+
+    def test_one_that_lacks_a_day_is_named_with_the_command_that_fetches_it(
+        self, warehouse: str
+    ) -> None:
+        day = "2026-05-10"
+        with duckdb.connect(warehouse) as connection:
+            connection.execute(
+                "delete from soundlink.campaign_country_daily_delivery_log where report_date = ? "
+                "and requested_campaign_id = (select min(requested_campaign_id) "
+                "from soundlink.campaign_country_daily_delivery_log where report_date = ?)",
+                [day, day],
+            )
+
+        (finding,) = self.found(warehouse)
+
+        assert finding.verdict == "warning"
+        assert finding.facts["incomplete"]["days"] == [day]
+        assert f"`soundlink-assets backfill {day} {day}`" in finding.advice
+
+    def test_one_that_left_the_list_with_open_days_is_named(self, warehouse: str) -> None:
+        with duckdb.connect(warehouse) as connection:
+            gone = connection.execute(
+                "select max(requested_campaign_id) from soundlink.campaign_engagement_daily"
+            ).fetchone()
+            assert gone is not None
+            connection.execute("delete from soundlink.campaigns where campaign_id = ?", gone)
+
+        found = self.found(warehouse)
+
+        assert {finding.facts["no_longer_listed"]["ids"][0] for finding in found} == set(gone)
+        assert all("no longer listed" in finding.what for finding in found)
