@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from soundlink_assets.assets.statements import monthly_figures
+from soundlink_assets.assets.returns import monthly_figures
 from soundlink_assets.definitions import tables_of
 from soundlink_assets.metrics.campaign_return import campaign_return, country_value
 from soundlink_assets.metrics.country_efficiency import country_efficiency

@@ -1,6 +1,6 @@
 """The assets that answer questions: each a pure function of `metrics` over stored rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,8 @@ from soundlink_assets.assets.catalog import KINDS, OWNERS, asset_key, asset_meta
 from soundlink_assets.assets.conditions import follows_any_day, follows_its_sources
 from soundlink_assets.assets.derived_checks import judge_scorecard, scorecard_checks
 from soundlink_assets.assets.partitions import RUN_LENGTH, window_to_fetch
-from soundlink_assets.assets.statements import (
-    judge_currencies,
-    judge_shares,
-    monthly_figures,
-    result_of,
-    return_checks,
-    unmatched,
-)
-from soundlink_assets.assets.verdicts import Verdict, not_judged
+from soundlink_assets.assets.returns import earned_by, return_checks
+from soundlink_assets.assets.verdicts import result_of
 from soundlink_assets.clock import Clock
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
 from soundlink_assets.schema.analytics import (
@@ -150,7 +143,7 @@ def scorecards_asset(clock: Clock, warehouse: "Warehouse") -> dg.AssetsDefinitio
         from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
 
         as_of = clock().date() - timedelta(days=1)
-        earned = _computed(lambda: _earned(statements, warehouse))
+        earned = _computed(lambda: earned_by(statements, warehouse))
         computed = {
             CAMPAIGN_SCORECARD: _computed(
                 lambda: campaign_scorecard(efficiency, spillover, as_of, nowcast)
@@ -168,41 +161,6 @@ def scorecards_asset(clock: Clock, warehouse: "Warehouse") -> dg.AssetsDefinitio
             yield result_of(earned_checks[name], verdict)
 
     return scorecards
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Earned:
-    """What the statements say of campaigns; without any, empty tables and nothing judged."""
-
-    shares: Any
-    returns: Any
-    country_value: Any
-    verdicts: Mapping[str, Verdict]
-    metadata: Mapping[str, Any]
-
-
-def _earned(statements: Any, warehouse: "Warehouse") -> _Earned:
-    from soundlink_assets.metrics.campaign_return import campaign_return, country_value
-    from soundlink_assets.metrics.track_month_share import track_month_share
-    from soundlink_assets.schema.frames import empty_frame
-
-    if statements.is_empty():
-        verdict = not_judged("there are no statements")
-        shares, returns = empty_frame(TRACK_MONTH_SHARE), empty_frame(CAMPAIGN_RETURN)
-        return _Earned(shares, returns, None, dict.fromkeys(return_checks(), verdict), {})
-    plays, spend = monthly_figures(warehouse)
-    shares = track_month_share(statements, plays, spend)
-    returns = campaign_return(statements, plays, spend)
-    return _Earned(
-        shares,
-        returns,
-        country_value(statements, plays, spend),
-        {
-            "share_at_most_one": judge_shares(shares),
-            "no_currency_mixed": judge_currencies(returns, statements, spend),
-        },
-        unmatched(statements, plays),
-    )
 
 
 def _computed(compute: Callable[[], Any]) -> Any:

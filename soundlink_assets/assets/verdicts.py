@@ -132,7 +132,7 @@ def report(
     if step.has_partition_key:
         for name, of_check in verdicts.items():
             (verdict,) = of_check.days.values()
-            yield _result(specs[name], verdict)
+            yield result_of(specs[name], verdict)
         return
     targets = _targets(context, specs, verdicts)
     evaluations = [
@@ -146,7 +146,7 @@ def report(
     if step.has_partition_key_range:
         record_evaluations(step, evaluations)
         for spec, verdict in results:
-            yield _result(spec, verdict)
+            yield result_of(spec, verdict)
     else:
         # Dagster cannot turn a result without any day into an evaluation.
         of_run = [_evaluation(spec, verdict) for spec, verdict in results]
@@ -167,7 +167,8 @@ def _with_names_of_the_run(verdict: Verdict) -> Verdict:
     )
 
 
-def _result(spec: dg.AssetCheckSpec, verdict: Verdict) -> dg.AssetCheckResult:
+def result_of(spec: dg.AssetCheckSpec, verdict: Verdict) -> dg.AssetCheckResult:
+    """A verdict as an asset or a check returns it."""
     return dg.AssetCheckResult(
         asset_key=spec.asset_key,
         check_name=spec.name,

@@ -1,11 +1,10 @@
 """The rows of one statement file: exact figures by key, and a reason for each refused row."""
 
 import csv
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Context, Decimal
 from functools import cache, partial
 from pathlib import Path
@@ -15,7 +14,8 @@ from soundlink_assets.schema.statements import SPOTIFY, UNKNOWN_COUNTRY
 from soundlink_assets.statements.mapping import (
     SEPARATORS,
     Mapping,
-    MappingError,
+    currency_of,
+    isrc_of,
     mapping_of,
     normalized,
 )
@@ -26,9 +26,6 @@ EXACT = Context(prec=60)
 DECIMALS = Decimal(1).scaleb(-18)
 MAX_AMOUNT = Decimal(10) ** 12
 MAX_STREAMS = 10**15
-
-_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
-_MONTH = re.compile(r"([0-9]{4})-([0-9]{2})(-[0-9]{2}.*)?")
 
 
 class Key(NamedTuple):
@@ -70,8 +67,8 @@ class StatementFile:
     """What one file holds.
 
     `shape` is the known shape or `mapping`. `counts_as` says why the figures are not counted:
-    empty, or `same as X`, `replaced by X`, `refused`. `unknown_countries` and `other_stores` are
-    texts that were not understood as a country, or that look like Spotify and are not joined.
+    empty, or `same as X`, `replaced by X`, `refused`. `unknown_countries` are texts that were not
+    understood as a country.
     """
 
     name: str
@@ -81,7 +78,6 @@ class StatementFile:
     figures: dict[Key, Figures] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     unknown_countries: set[str] = field(default_factory=set)
-    other_stores: set[str] = field(default_factory=set)
 
     def refuse(self, line: int, reason: str) -> None:
         """Note that a row is not counted, or with line 0 the whole file."""
@@ -96,6 +92,12 @@ class StatementFile:
     def months(self) -> set[date]:
         """The sale months of its rows."""
         return {key.month for key in self.figures}
+
+    @property
+    def other_stores(self) -> set[str]:
+        """Stores that look like Spotify and are not joined."""
+        stores = {key.store for key in self.figures} - {SPOTIFY}
+        return {store for store in stores if SPOTIFY.casefold() in store.casefold()}
 
     def totals(self) -> dict[str, Figures]:
         """The exact sums by currency."""
@@ -129,7 +131,7 @@ def read_file(path: Path) -> StatementFile:
                 shape, lines, header = _csv_lines(path, mapping, stack)
             file.shape, mapping = shape
             _read_lines(file, mapping, header, lines)
-    except (OSError, ValueError, LookupError, csv.Error) as error:
+    except (OSError, ValueError, LookupError) as error:
         file.figures.clear()
         file.counts_as = "refused"
         file.refuse(0, str(error))
@@ -191,9 +193,12 @@ def _csv_lines(
 def _numbered(text: Iterator[str], separator: str, lines_before: int) -> Iterator[Line]:
     reader = csv.reader(text, delimiter=separator)
     last = lines_before
-    for cells in reader:
-        first, last = last + 1, lines_before + reader.line_num
-        yield Line(first, last, cells)
+    try:
+        for cells in reader:
+            first, last = last + 1, lines_before + reader.line_num
+            yield Line(first, last, cells)
+    except csv.Error as error:
+        raise ValueError(f"from line {last + 1} on: {error}") from None
 
 
 def _encoding_of(path: Path) -> str:
@@ -239,21 +244,17 @@ class _Parser:
     """Reads the cells of a row; ValueError says which cell is wrong, and how."""
 
     def __init__(self, mapping: Mapping, header: list[str], file: StatementFile) -> None:
-        if mapping.columns is None:
-            raise MappingError("the mapping has no columns")
         names = [normalized(name) for name in header]
-        wanted = mapping.columns.headers()
+        wanted = mapping.columns.headers() if mapping.columns else {}
         self._at = {field: names.index(normalized(name)) for field, name in wanted.items()}
         self._width = len(header)
         self._mapping = mapping
         self._file = file
-        self._amount = partial(_amount, _number_pattern(mapping), mapping)
+        self._number = partial(mapping.number, mapping.number_pattern())
         # A file repeats few values many times.
-        self._month = cache(self._read_month)
-        self._isrc = cache(_read_isrc)
-        self._store = cache(self._read_store)
-        self._country = cache(self._read_country)
-        self._currency = cache(_read_currency)
+        self._isrc, self._currency = cache(isrc_of), cache(currency_of)
+        self._month, self._store = cache(mapping.month), cache(mapping.store_of)
+        self._country = cache(self._country_of)
 
     def __call__(self, line: Line) -> tuple[Key, int, Decimal]:
         mapping, cells = self._mapping, line.cells
@@ -278,94 +279,21 @@ class _Parser:
         return (constant or "") if at is None else cells[at].strip()
 
     def _streams(self, text: str) -> int:
-        number = self._amount("streams", text)
-        if number != number.to_integral_value():
-            raise ValueError(f"streams {text!r} is not a whole number")
+        number = self._number("streams", text)
         if abs(number) >= MAX_STREAMS:
             raise ValueError(f"streams {text!r} is out of range")
+        if number != int(number):
+            raise ValueError(f"streams {text!r} is not a whole number")
         return int(number)
 
     def _revenue(self, text: str) -> Decimal:
-        number = self._amount("revenue", text)
+        number = self._number("revenue", text)
         if abs(number) >= MAX_AMOUNT:
             raise ValueError(f"revenue {text!r} is out of range")
         return number.quantize(DECIMALS, context=EXACT)
 
-    def _read_month(self, text: str) -> date:
-        wrong = ValueError(f"sale month {text!r} is not {self._mapping.month_format or 'YYYY-MM'}")
-        try:
-            if self._mapping.month_format:
-                parsed = datetime.strptime(text, self._mapping.month_format)  # noqa: DTZ007
-                return parsed.date().replace(day=1)
-            match = _MONTH.fullmatch(text)
-            if match is None:
-                raise wrong
-            return date(int(match[1]), int(match[2]), 1)
-        except ValueError:
-            raise wrong from None
-
-    def _read_store(self, text: str) -> str:
-        if not text:
-            raise ValueError("no store")
-        stores = {name.casefold(): store for name, store in self._mapping.stores.items()}
-        store = stores.get(text.casefold(), text)
-        if store.casefold() == SPOTIFY.casefold():
-            return SPOTIFY
-        if SPOTIFY.casefold() in store.casefold():
-            self._file.other_stores.add(store)
-        return store
-
-    def _read_country(self, text: str) -> str:
-        code = {
-            **_country_codes(),
-            **{name.casefold(): code for name, code in self._mapping.countries.items()},
-        }.get(text.casefold(), text.upper())
-        if re.fullmatch("[A-Z]{2}", code):
-            return code
-        if text:
+    def _country_of(self, text: str) -> str:
+        code = self._mapping.country_of(text)
+        if text and code == UNKNOWN_COUNTRY:
             self._file.unknown_countries.add(text)
-        return UNKNOWN_COUNTRY
-
-
-def _read_isrc(text: str) -> str:
-    isrc = re.sub(r"[\s-]", "", text).upper()
-    if not isrc:
-        raise ValueError("no ISRC")
-    if not _ISRC.fullmatch(isrc):
-        raise ValueError(f"{text!r} is not an ISRC")
-    return isrc
-
-
-def _read_currency(text: str) -> str:
-    if not re.fullmatch("[A-Za-z]{3}", text):
-        raise ValueError(f"currency {text!r} is not three letters" if text else "no currency")
-    return text.upper()
-
-
-@cache
-def _country_codes() -> dict[str, str]:
-    """English names of countries, in lower case, and the code that some write for GB."""
-    from babel import Locale
-
-    names = Locale("en").territories.items()
-    codes = {name.casefold(): code for code, name in names if re.fullmatch("[A-Z]{2}", code)}
-    return {**codes, "uk": "GB"}
-
-
-def _number_pattern(mapping: Mapping) -> re.Pattern[str]:
-    point, apart = re.escape(mapping.decimal), re.escape(mapping.thousands)
-    whole = rf"[0-9]{{1,3}}(?:{apart}[0-9]{{3}})+|[0-9]+" if apart else "[0-9]+"
-    return re.compile(
-        rf"[+-]?(?:(?:{whole})(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]{{1,3}})?"
-    )
-
-
-def _amount(pattern: re.Pattern[str], mapping: Mapping, field: str, text: str) -> Decimal:
-    """A number as the mapping writes it; 0 for an empty cell."""
-    if not text:
-        return Decimal(0)
-    if not pattern.fullmatch(text):
-        hint = "" if mapping.decimal != "." or "," not in text else "; see `decimal`, `thousands`"
-        raise ValueError(f"{field} {text!r} is not a number{hint}")
-    plain = text.replace(mapping.thousands, "") if mapping.thousands else text
-    return Decimal(plain.replace(mapping.decimal, "."))
+        return code

@@ -12,12 +12,11 @@ import pytest
 
 from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.assets.report import REPORT_FILE, REPORT_KEY
+from soundlink_assets.assets.returns import judge_currencies, judge_shares
 from soundlink_assets.assets.statements import (
     ASKED_AGAIN_AFTER,
     SENSOR_NAME,
     STATEMENTS_KEY,
-    judge_currencies,
-    judge_shares,
     statements_asset,
     statements_sensor,
 )

@@ -63,6 +63,12 @@ def test_a_quote_that_is_not_closed_hides_no_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_a_quote_that_hides_more_than_a_row_can_hold_refuses_the_file(tmp_path: Path) -> None:
+    file = _read(tmp_path, row(), '"' + row(), *[row()] * 5000)
+    assert file.counts_as == "refused"
+    assert file.refusals[0].reason.startswith("from line 3 on: ")
+
+
 @pytest.mark.parametrize(
     ("streams", "revenue"), [("", "0.5"), ("0", "0.5"), ("12", ""), ("12", "0"), ("-3", "-0.01")]
 )
@@ -142,6 +148,7 @@ def test_a_mapping_file_says_how_another_shape_is_read(tmp_path: Path) -> None:
     [
         ("separator", "a.mapping.toml: "),
         ('seperator = ";"', "a.mapping.toml: seperator: "),
+        ('separator = "::"', "a.mapping.toml: separator: "),
         ('encoding = "latin-99"', "unknown encoding: latin-99"),
         ("[columns]\nisrc = 1", "a.mapping.toml: columns.isrc: "),
         (
@@ -254,7 +261,7 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
 @given(
     amount=st.decimals(-(10**11), 10**11, places=18),
     decimal=st.sampled_from([".", ","]),
-    thousands=st.sampled_from(["", " ", "'"]),
+    thousands=st.sampled_from(["", " ", "'", "\N{NARROW NO-BREAK SPACE}"]),
 )
 @settings(max_examples=40, deadline=None)
 def test_every_amount_is_read_exactly_in_every_notation(
@@ -262,8 +269,8 @@ def test_every_amount_is_read_exactly_in_every_notation(
 ) -> None:
     folder = tmp_path_factory.mktemp("amount")
     text = f"{amount:,f}".replace(",", "T").replace(".", decimal).replace("T", thousands)
-    mapping = f'decimal = "{decimal}"\nthousands = "{thousands}"\nseparator = ";"'
-    line = row(revenue=text).replace(",", ";", 5)
+    declared = " " if thousands.isspace() else thousands
+    mapping = f'decimal = "{decimal}"\nthousands = "{declared}"\nseparator = ";"'
     line = ";".join([*row().split(",")[:5], text, "USD"])
     file = _read(folder, line, header=HEADER.replace(",", ";"), mapping=mapping)
     assert file.refusals == []
