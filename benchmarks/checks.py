@@ -13,11 +13,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from soundlink_assets.schema.window import Window
-from soundlink_assets.definitions import build_definitions
 from soundlink_assets.assets.checks import checks_steps
 from soundlink_assets.assets.partitions import daily_partitions
+from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import PROVIDER_LIMITS, SandboxConfig, serving
+from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import Settings, load_settings
 
 DAYS = 7

@@ -116,11 +116,12 @@ def measured(command: str, bodies: Path, *more: str) -> Figures:
 
 def load_by_platform(bodies: Path, url: str, times: int) -> Figures:
     """Fetch, verify and store all campaigns; with `times` above one, the last load counts."""
-    from soundlink_assets.provider import Delivery, SoundlinkClient
-    from soundlink_assets.settings import load_settings
     from soundlink_assets.warehouse.connection import connect, transaction
     from soundlink_assets.warehouse.types import Deliveries
     from soundlink_assets.warehouse.writing import replace_cells
+
+    from soundlink_assets.provider import Delivery, SoundlinkClient
+    from soundlink_assets.settings import load_settings
 
     campaigns = [path.stem for path in sorted(bodies.iterdir())]
     window = window_of(bodies)
@@ -156,7 +157,6 @@ def load_by_platform(bodies: Path, url: str, times: int) -> Figures:
 def load_by_duckdb(bodies: Path) -> Figures:
     """The same bytes from files into the same table, and nothing else."""
     import duckdb
-
     from soundlink_assets.warehouse.shaping import ensure_table
 
     types = {column.name: column.kind.value for column in EXPORT.rows.columns}

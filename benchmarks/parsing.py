@@ -17,8 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from soundlink_assets.schema import EXPORTS, Export
 from soundlink_assets.provider.reader import DeliveryReader, ReadRows
+from soundlink_assets.schema import EXPORTS, Export
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.tables import Column, Kind
 
