@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -140,7 +139,8 @@ def test_nothing_outlives_a_dagster_that_was_killed(
     dev: subprocess.Popen[bytes], home: Path
 ) -> None:
     os.kill(group_of(home), signal.SIGKILL)
-    cast("subprocess.Popen[bytes]", dev).stdin.close()  # type: ignore[union-attr]
+    assert dev.stdin is not None
+    dev.stdin.close()
 
     assert all_ended(dev)
 
