@@ -33,8 +33,8 @@ class Figure:
 
     `kind` chooses the macro of the template, which gets `parts`: `chart` (`svgs`, for wide and for
     narrow screens), `open_days` (`days`), `countries` (`bars`, the axis from 0 to `limit`, and
-    where the `campaign` is), `tracks` (`bars` in a `colour`), `positions` (`tracks` over `days` from
-    `first` to `last`).
+    where the `campaign` is), `tracks` (`bars` in a `colour`), `positions` (`tracks` over `days`
+    from `first` to `last`).
     """
 
     kind: str

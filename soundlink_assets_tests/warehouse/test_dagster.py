@@ -340,11 +340,13 @@ def test_a_frame_that_is_not_described_is_stored_as_dagster_duckdb_polars_does(
     found: list[pl.DataFrame] = []
     partitions: dict[str, Any] = {"partitions_def": DAYS, "metadata": BY_DAY} if days else {}
 
-    @dg.asset(key=["own", "notes"], **partitions)
+    @dg.asset(key=["own", "notes"], **partitions)  # type: ignore[untyped-decorator]
     def notes() -> Any:
         return pl.DataFrame({"report_date": [DAY], "note": ["x"]})
 
-    @dg.asset(ins={"notes": dg.AssetIn(["own", "notes"])}, **partitions)
+    @dg.asset(  # type: ignore[untyped-decorator]
+        ins={"notes": dg.AssetIn(["own", "notes"])}, **partitions
+    )
     def reader(notes: pl.DataFrame) -> None:
         found.append(notes)
 
