@@ -1,4 +1,4 @@
-"""The tutorial on derived assets, followed to the letter on a copy of the code."""
+"""The tutorials on derived assets and on exports, followed to the letter on a copy of the code."""
 
 import os
 import shutil
@@ -7,30 +7,37 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from soundlink_assets.sandbox import SandboxConfig, serving
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.documents import REPOSITORY, blocks
 
-TUTORIAL = REPOSITORY / "docs/adding-a-derived-asset.md"
+DERIVED = REPOSITORY / "docs/adding-a-derived-asset.md"
+EXPORT = REPOSITORY / "docs/adding-an-export.md"
 
 
-def follow(copy: Path) -> None:
-    """Put each Python block into the file that its first line names: a new one, or at its end."""
-    for block in blocks(TUTORIAL, "python"):
+def copied(folder: Path, tutorial: Path) -> Path:
+    """A copy of the code in which the tutorial was followed.
+
+    Each Python block goes into the file that its first line names: a new one, or at its end.
+    """
+    copy = folder / "clone"
+    without = shutil.ignore_patterns("__pycache__")  # another test may be writing there
+    shutil.copytree(REPOSITORY / "soundlink_assets", copy / "soundlink_assets", ignore=without)
+    for block in blocks(tutorial, "python"):
         path = copy / block.text.splitlines()[0].removeprefix("# ")
         with path.open("a", encoding="utf-8") as file:
             file.write(f"\n\n{block.text}")
+    return copy
 
 
+@pytest.mark.slow
 def test_the_tutorial_adds_an_asset_that_answers(tmp_path: Path) -> None:
-    copy, folder = tmp_path / "clone", tmp_path / "folder"
-    without = shutil.ignore_patterns("__pycache__")  # another test may be writing there
-    shutil.copytree(REPOSITORY / "soundlink_assets", copy / "soundlink_assets", ignore=without)
+    copy, folder = copied(tmp_path, DERIVED), tmp_path / "folder"
     folder.mkdir()
-    follow(copy)
-    commands = [line for block in blocks(TUTORIAL, "sh") for line in block.text.splitlines()]
-    (query,) = (block.text for block in blocks(TUTORIAL, "sql"))
+    commands = [line for block in blocks(DERIVED, "sh") for line in block.text.splitlines()]
+    (query,) = (block.text for block in blocks(DERIVED, "sql"))
 
     with serving(SandboxConfig(campaign_count=3)) as sandbox:
         settings = {
@@ -58,3 +65,27 @@ def test_the_tutorial_adds_an_asset_that_answers(tmp_path: Path) -> None:
         rows = warehouse.execute(query).fetchall()
     assert rows
     assert rows[-1][2] > 0
+
+
+@pytest.mark.slow
+def test_the_tutorial_adds_an_export_that_the_demo_loads(tmp_path: Path) -> None:
+    copy, folder = copied(tmp_path, EXPORT), tmp_path / "folder"
+    folder.mkdir()
+    (query,) = (block.text for block in blocks(EXPORT, "sql"))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "soundlink_assets.cli", "demo"],
+        cwd=folder,
+        env=environment({"PYTHONPATH": str(copy)}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All asset checks passed." in done.stdout
+    with duckdb.connect(folder / "data/sandbox/warehouse.duckdb", read_only=True) as warehouse:
+        rows = warehouse.execute(query).fetchall()
+    assert len(rows) > 1
+    assert sum(clicks for _, clicks in rows) > 0
