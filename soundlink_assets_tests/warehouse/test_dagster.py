@@ -338,7 +338,7 @@ def test_a_frame_that_is_not_described_is_stored_as_dagster_duckdb_polars_does(
     warehouse: Warehouse, days: int
 ) -> None:
     found: list[pl.DataFrame] = []
-    partitions = {"partitions_def": DAYS, "metadata": BY_DAY} if days else {}
+    partitions: dict[str, Any] = {"partitions_def": DAYS, "metadata": BY_DAY} if days else {}
 
     @dg.asset(key=["own", "notes"], **partitions)
     def notes() -> Any:
@@ -360,9 +360,11 @@ def test_it_is_configured_like_the_io_manager_of_dagster_duckdb_polars() -> None
 
     assert isinstance(manager, DuckDBPolarsIOManager)
     assert isinstance(manager, WarehouseIOManager)
-    assert {"database", "schema", "connection_config"} <= set(
-        manager.get_resource_definition().config_schema.as_field().config_type.fields
-    )
+    assert set(manager.to_config_schema().as_field().config_type.fields) == {  # type: ignore[attr-defined]
+        "database",
+        "schema",
+        "connection_config",
+    }
     assert any(isinstance(each, DuckDBPolarsTypeHandler) for each in manager.type_handlers())
 
 
