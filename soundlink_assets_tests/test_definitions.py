@@ -133,7 +133,7 @@ def test_every_table_is_described_in_the_catalog(table: Table, definitions: dg.D
     assert all(column.description for column in schema.columns)
     assert asset.descriptions_by_key[key]
     assert asset.get_asset_spec(key).owners
-    assert asset.group_names_by_key[key] in {"soundlink", "analytics"}
+    assert asset.group_names_by_key[key] in {"soundlink", "distributor", "analytics"}
     assert "dagster/code_references" in metadata
     if table.schema == "analytics":
         assert isinstance(metadata["dagster/column_lineage"], dg.TableColumnLineage)

@@ -24,10 +24,12 @@ COMMANDS: dict[str, Any] = vars(get_command(app))["commands"]
 
 
 def run(command: Sequence[str | Path], folder: Path) -> str:
+    given = environment()
+    given.pop("PYTHONPATH", None)  # it would lead to the repository
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment(),
+        env=given,
         capture_output=True,
         text=True,
         timeout=120,

@@ -121,13 +121,14 @@ def expected_counts(history: History, days: OpenDays) -> Expectation:
     s, a = days.series, days.age
     missing, size = _missing_counts(history, known & ~fell, days)
     share, part, fall_size = (values[s, a] for values in _falls(history, known, fell))
-    withdrawn = np.maximum(part * days.value, share > 0)
+    share = np.where(days.value > 0, share, 0.0)  # nothing cannot fall
+    withdrawn = np.minimum(np.maximum(part * days.value, share > 0), days.value)
 
     def ends(confidence: float) -> tuple[Array, Array]:
         """From the lower quantile up to where the interval holds that much."""
 
         def quantile(level: Array) -> Array:
-            falls = level <= share
+            falls = (level <= share) | (share == 1)
             down = _quantile(1 - level / np.where(falls, share, 1.0), withdrawn, fall_size)
             up = _quantile((level - share) / (1 - np.where(falls, 0.0, share)), missing, size)
             return np.where(falls, -np.minimum(down, days.value), up)
@@ -138,6 +139,8 @@ def expected_counts(history: History, days: OpenDays) -> Expectation:
             share + (1 - share) * _cumulative(low - 1, missing, size),
             np.where(low < 0, share * (1 - _cumulative(-low, withdrawn, fall_size)), share),
         )
+        # No day falls below zero.
+        below = np.where((days.value > 0) & (low == -days.value), 0.0, below)
         return days.value + low, days.value + quantile(below + confidence)
 
     mean = days.value + (1 - share) * missing - share * withdrawn
@@ -242,8 +245,9 @@ class _Level:
         unlike = (1 - self.trust) * np.exp(_log_chance(value, seen, np.array(UNSTEADY)))
         trust = np.divide(like, like + unlike, out=np.zeros_like(like), where=like + unlike > 0)
         worth = UNSTEADY + trust * (self.steadiness - UNSTEADY)
-        mean = (1 - share) * (value + worth) / (share + trust * self.steadiness / self.mean)
-        return mean, 1 / (value + worth) + 1 / (share * (1 - share) * counts)
+        left = np.maximum(1 - share, 1e-12)  # a share next to one is rounded to it
+        mean = left * (value + worth) / (share + trust * self.steadiness / self.mean)
+        return mean, 1 / (value + worth) + 1 / (share * left * counts)
 
 
 def _before(values: Array) -> Array:

@@ -149,10 +149,9 @@ def test_what_outlives_both_keeps_others_out_and_its_group_is_named(
     dev: subprocess.Popen[bytes], home: Path
 ) -> None:
     group = group_of(home)
-    os.kill(group, signal.SIGSTOP)  # so that it does not notice
+    os.kill(group, signal.SIGKILL)  # which the command, reading its input, does not notice
     dev.kill()
     dev.wait()
-    os.kill(group, signal.SIGKILL)
 
     with pytest.raises(UserError, match=f"`kill -KILL -{group}`"), sole_dev(home):
         pass

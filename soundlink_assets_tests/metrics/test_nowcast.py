@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundlink_assets.metrics.nowcast import NO_CURRENCY, REVISIONS, revision_nowcast, revisions
@@ -358,3 +358,38 @@ def test_sizes_are_those_of_the_campaign_and_not_of_the_outcome() -> None:
     both = pl.concat([observed(steady(5)), observed(steady(400), prefix="d")])
     sizes = nowcast_backtest(both).group_by("size").agg(pl.col("cases").sum())
     assert dict(sizes.iter_rows()) == {"below 10": 196, "100 and more": 196}
+
+
+# ---- whatever comes ----
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.sampled_from([0.1, 3.0, 50.0, 1e4, 1e9]),
+    days=st.integers(1, 60),
+    revised=st.sampled_from(["up", "down", "both", "never", "from nothing"]),
+    measure=st.sampled_from(["listeners", "spend_media"]),
+)
+def test_intervals_are_ordered_and_finite_for_any_history(
+    seed: int, size: float, days: int, revised: str, measure: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    final = rng.poisson(size * rng.gamma(2.0, 0.5, (2, days, 1))).astype(float)
+    curve = np.sort(np.append(rng.uniform(0, 1, 7), 1.0))
+    factor = {
+        "up": curve,
+        "down": 2 - curve,
+        "both": np.append(rng.uniform(0, 2, 7), 1.0),
+        "never": np.ones(8),
+        "from nothing": np.append(np.zeros(7), 1.0),
+    }[revised]
+    counts = np.floor(final * factor)
+    counts[rng.uniform(size=counts.shape) < 0.2] = np.nan
+    said = revision_nowcast(observed(counts, measure=measure)).drop_nulls("expected")
+    ends = said.select("low", "low_50", "high_50", "high").to_numpy()
+    assert np.isfinite(ends).all()
+    assert (ends >= 0).all()
+    assert (np.diff(ends) >= 0).all()
+    assert (said["expected"] >= 0).all()

@@ -52,8 +52,8 @@ def test_previous_rows_are_what_the_newest_write_changed_or_withdrew(warehouse: 
         )
 
     with warehouse.reader() as reader:
-        previous = reader.previous_rows(EXPORT, ONE_DAY)
-    assert sorted(previous.select("country_code", "streams").rows()) == [("US", 2), ("X2", 1)]
+        changed = reader.previous_rows(EXPORT, ONE_DAY)
+    assert sorted(changed.select("country_code", "streams").rows()) == [("US", 2), ("X2", 1)]
 
 
 @pytest.mark.parametrize(
