@@ -362,16 +362,11 @@ def test_it_is_configured_like_the_io_manager_of_dagster_duckdb_polars() -> None
 
     assert isinstance(manager, DuckDBPolarsIOManager)
     assert isinstance(manager, WarehouseIOManager)
-<<<<<<< HEAD
-    config: Any = manager.get_resource_definition().config_schema.as_field().config_type
-    assert {"database", "schema", "connection_config"} <= set(config.fields)
-=======
     assert set(manager.to_config_schema().as_field().config_type.fields) == {  # type: ignore[attr-defined]
         "database",
         "schema",
         "connection_config",
     }
->>>>>>> redesign
     assert any(isinstance(each, DuckDBPolarsTypeHandler) for each in manager.type_handlers())
 
 
