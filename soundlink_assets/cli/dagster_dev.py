@@ -47,6 +47,3 @@ def _ignore_advice_of_another_command() -> None:
 
     warnings.simplefilter("ignore", SupersessionWarning)
 
-
-if __name__ == "__main__":
-    main()

@@ -25,6 +25,8 @@ from soundlink_assets.cli.sandbox import SANDBOX_FOLDER
 LOOPBACK = "127.0.0.1"
 LOCK = "dev.lock"
 POLL_SECONDS = 0.5
+# Not `-m`: that module is imported here too, and Python warns of it.
+DAGSTER_DEV = "from soundlink_assets.cli.dagster_dev import main; main()"
 
 
 @app.command()
@@ -176,7 +178,7 @@ def running_dagster(
     """
     theirs, ours = os.pipe()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "soundlink_assets.cli.dagster_dev", str(theirs), *arguments],
+        [sys.executable, "-c", DAGSTER_DEV, str(theirs), *arguments],
         env=environment,
         cwd=folder,
         stdin=lock,
