@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
@@ -23,13 +24,17 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
 
 
 def reconcile(platform: Platform) -> tuple[Checked, list[tuple[bool, str]]]:
-    """A run of the overview: what it recorded, and what its check said one after the other."""
+    """A run of the overview: what it recorded, and what its check said one after the other.
+
+    The run's log has each verdict; the check's history has the last of a run.
+    """
     run = platform.materialize(OVERVIEW)
-    said = [
-        (each.passed, each.description or "")
-        for each in run.evaluations
-        if each.check_name == "matches_overview"
-    ]
+    log = platform.instance.all_logs(
+        run.run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    )
+    verdicts = [entry.get_dagster_event().asset_check_evaluation_data for entry in log]
+    said = [(each.passed, each.description or "") for each in verdicts]
+    assert [said[-1]] == [(each.passed, each.description) for each in run.evaluations]
     return run, said
 
 

@@ -19,6 +19,7 @@ from soundlink_assets.schema.analytics import (
 )
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.exports import Export
+from soundlink_assets.schema.nowcast import NOWCAST_BACKTEST, REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.tables import Column, Kind, Table
 
@@ -56,6 +57,8 @@ SUMMED: dict[str, dict[str, str]] = {
     SPILLOVER_SHARE.name: {"spillover_tracks": NEVER},
     PLAYLIST_TRACK_SHARE.name: {"playlist_position": NEVER},
     CAMPAIGN_SCORECARD.name: _SCORECARD_SUMS,
+    REVISION_NOWCAST.name: dict.fromkeys(("age_days", "basis_days"), NEVER),
+    NOWCAST_BACKTEST.name: {"age_days": NEVER},
     COUNTRY_SCORECARD.name: _SCORECARD_SUMS | {"rank": NEVER},
     TRACK_MONTH_SHARE.name: {"campaign_count": NEVER},
     CAMPAIGN_RETURN.name: {
