@@ -12,9 +12,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from soundlink_assets.warehouse.lock import Deadline, locked
 
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
+from soundlink_assets.warehouse.lock import Deadline, locked
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.documents import DOCUMENTS, REPOSITORY, Block, blocks
 

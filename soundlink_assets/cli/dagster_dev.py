@@ -46,4 +46,3 @@ def _ignore_advice_of_another_command() -> None:
     from dagster import SupersessionWarning
 
     warnings.simplefilter("ignore", SupersessionWarning)
-
