@@ -483,7 +483,7 @@ class TestSlowness:
     def test_so_can_the_body_of_an_error(self, country: Exporting) -> None:
         begun = time.monotonic()
         assert error_of(country.fetch(Fault.SLOW_ERROR, seconds=0.002)) == (500, "internal_error")
-        assert time.monotonic() - begun > 0.15
+        assert time.monotonic() - begun > 0.05  # sleeps are never shorter than asked for
 
     def test_a_body_can_go_on_after_its_end(self, country: Exporting) -> None:
         clean = country.fetch().content
