@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from soundlink_assets.assets.catalogue import asset_key
+from soundlink_assets.assets.catalog import asset_key
 
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.schema import EXPORTS
