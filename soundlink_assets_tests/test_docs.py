@@ -37,6 +37,7 @@ NOT_RUN = {
     "make demo": "the same command is run in cli/test_demo.py",
     "make test": "would run itself",
     "make check": "run by CI beside the tests",
+    "make quick": "would run itself",
     "soundlink-assets dev": "serves until stopped; driven in test_ui.py",
     "soundlink-assets sandbox": "serves until stopped; the test's own sandbox runs instead",
     ". .venv/bin/activate": "the tests run inside the environment",
