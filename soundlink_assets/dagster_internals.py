@@ -10,7 +10,6 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.event_api import PartitionKeyFilter
-from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -24,7 +23,6 @@ from dagster._core.storage.db_io_manager import (
     DbClient,
     DbIOManager,
     DbTypeHandler,
-    TablePartitionDimension,
     TableSlice,
 )
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
@@ -44,8 +42,6 @@ __all__ = [
     "RemoteRepositoryOrigin",
     "SqlEventLogStorage",
     "SqliteEventLogStorage",
-    "StepFailureData",
-    "TablePartitionDimension",
     "TableSlice",
     "TargetMaterialization",
     "UnresolvedAssetJobDefinition",

@@ -1,41 +1,22 @@
-"""How Dagster's events are stored when a run has very many of them: verdicts of days, days.
+"""How very many verdicts are recorded at once: those of the days of a run, in one transaction.
 
-Two things, both on Dagster's own tables, so that every part of Dagster reads them as ever.
-`record_evaluations` stores the verdicts of many days in one transaction, on any SQL storage. And
-`EventLogStorage` is Dagster's SQLite storage in the same files, which keeps its connections instead
-of making an engine for every statement; `dagster.yaml` may name it:
-
-    event_log_storage:
-      module: soundlink_assets.assets.event_log
-      class: EventLogStorage
-      config: {}
-
-With any other storage everything works the same, some of it slower.
+Dagster stores an event for each, three times and in transactions of its own: in a run over ninety
+days, that took more time than everything else. Here they are stored in Dagster's own table of
+check executions, on any SQL storage, so that every part of Dagster reads them as ever.
 """
 
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
-from typing_extensions import override
 
 from soundlink_assets.dagster_internals import (
     AssetCheckExecutionsTable,
     CheckStatus,
     SqlEventLogStorage,
-    SqliteEventLogStorage,
 )
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
-
-KEPT_CONNECTIONS = 8
-"""Databases that stay open; each run has one of its own."""
 
 
 def record_evaluations(
@@ -119,73 +100,3 @@ def _execution(entry: dg.EventLogEntry, storage_id: int | None) -> dict[str, Any
         "evaluation_event_storage_id": storage_id,
         "materialization_event_storage_id": target.storage_id if target else None,
     }
-
-
-class EventLogStorage(SqliteEventLogStorage):
-    """Dagster's SQLite storage of events, which keeps its connections.
-
-    Without `base_dir`, its files are where Dagster has them by default: `history/runs` in
-    `DAGSTER_HOME`.
-    """
-
-    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        self._engines: dict[str, Engine] = {}
-        super().__init__(base_dir, inst_data)
-
-    @classmethod
-    @override
-    def config_type(cls) -> Any:
-        return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
-
-    @classmethod
-    @override
-    def from_config_value(cls, inst_data: Any, config_value: Any) -> "EventLogStorage":
-        default = Path(os.environ.get("DAGSTER_HOME", ""), "history", "runs")
-        return cls(config_value.get("base_dir") or str(default.absolute()), inst_data)
-
-    @contextmanager
-    @override
-    def _connect(self, shard: str) -> Iterator["Connection"]:
-        with self._db_lock:
-            engine = self._engine(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
-
-    def _engine(self, shard: str) -> "Engine":
-        """The engine of a database; the one that was used longest ago is closed for it."""
-        engine = self._engines.pop(shard, None) or self._new_engine(shard)
-        self._engines[shard] = engine
-        if len(self._engines) > KEPT_CONNECTIONS:
-            self._engines.pop(next(iter(self._engines))).dispose()
-        return engine
-
-    def _new_engine(self, shard: str) -> "Engine":
-        from sqlalchemy import create_engine, event
-        from sqlalchemy.pool import StaticPool
-
-        engine = create_engine(
-            self.conn_string_for_shard(shard),
-            poolclass=StaticPool,
-            connect_args={"timeout": 60, "check_same_thread": False},
-        )
-
-        @event.listens_for(engine, "connect")
-        def no_sync_per_event(connection: Any, _record: object) -> None:
-            # In WAL mode a power cut may lose the last events, and never damages the file.
-            connection.execute("PRAGMA synchronous=NORMAL")
-
-        return engine
-
-    @override
-    def _has_asset_key_index_cols_on_connection(self, conn: "Connection") -> bool:
-        return True  # since Dagster 0.12; a database that lacks them is migrated first
-
-    @override
-    def dispose(self) -> None:
-        super().dispose()
-        for engine in self._engines.values():
-            engine.dispose()
-        self._engines.clear()

@@ -130,7 +130,7 @@ class _Fetch:
         export, window = self.export, self.window
         since = Window(window.first - LEFT_RECENTLY, window.last)
         with self.warehouse.reader(f"what is stored of {export.name}") as reader:
-            self.listing = read_listing(self.api, export.scope, reader)
+            self.listing = read_listing(self.api, export.scope, reader, self.context.instance)
             log = reader.delivery_log(export, since)
         self._refuse_open_days()
         self.asked = self.listing.to_ask(log, export, window)

@@ -8,7 +8,7 @@ itself is in `exports`.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -47,6 +47,9 @@ CREATED_AT = "created_at"
 INCOMPLETE_DAYS = "incomplete_days"
 """Metadata of the list: by export name, the days that lack something listed, as `first..last`."""
 
+DOUBTED_SINCE = "doubted_since"
+"""Metadata of the list: since when it has been too short to be believed."""
+
 CLOCK_OFFSET = "clock_offset_seconds"
 """Metadata of the list: the provider's clock minus this machine's."""
 
@@ -67,7 +70,8 @@ NAMED = 5
 class Listing:
     """What is listed now, and what the warehouse knew before (`known`, without rows at first).
 
-    `is_chosen`: the settings name the ids, so that nothing can be missing.
+    `is_chosen`: the settings name the ids, so that nothing can be missing. `doubted_since` is when
+    a list that lacked too much was first seen, if it has stayed so.
     """
 
     scope: Scope
@@ -75,6 +79,7 @@ class Listing:
     known: "pl.DataFrame"
     is_chosen: bool
     now: datetime
+    doubted_since: datetime | None = None
 
     @property
     def ids(self) -> list[str]:
@@ -93,8 +98,7 @@ class Listing:
         """Whether so much is missing that the list, not the organisation, may have changed."""
         if len(self.lost) <= MAX_LOST * self.known.height:
             return False
-        listed_at = self.known[INGESTED_AT].max()
-        return not isinstance(listed_at, datetime) or self.now - listed_at < BELIEVED_AFTER
+        return self.now - (self.doubted_since or self.now) < BELIEVED_AFTER
 
     def to_ask(self, log: "pl.DataFrame", export: Export, window: Window) -> list[str]:
         """The ids to ask for: all that are listed but those created after the window ends.
@@ -149,11 +153,24 @@ class Listing:
         )
 
 
-def read_listing(api: SoundlinkApi, scope: Scope, reader: "Reader") -> Listing:
+def read_listing(
+    api: SoundlinkApi, scope: Scope, reader: "Reader", instance: dg.DagsterInstance
+) -> Listing:
     """List the scope, and look up what is known of it. Raises the provider's errors."""
     listed = api.listed(scope)
-    is_chosen = scope == CAMPAIGN and bool(api.settings.campaign_ids)
-    return Listing(scope, listed, reader.load(scope.listing), is_chosen, api.now())
+    event = instance.get_latest_materialization_event(asset_key(scope.listing))
+    last = event.asset_materialization if event else None
+    since = last.metadata.get(DOUBTED_SINCE) if last else None
+    return Listing(
+        scope,
+        listed,
+        reader.load(scope.listing),
+        is_chosen=scope == CAMPAIGN and bool(api.settings.campaign_ids),
+        now=api.now(),
+        doubted_since=datetime.fromtimestamp(since.value, UTC)
+        if isinstance(since, dg.TimestampMetadataValue)
+        else None,
+    )
 
 
 def listing_asset(
@@ -184,7 +201,7 @@ def listing_asset(
 
         try:
             with warehouse.reader(f"reading {scope.plural}") as reader:
-                of = read_listing(soundlink_api, scope, reader)
+                of = read_listing(soundlink_api, scope, reader, context.instance)
                 logs = {export: reader.delivery_log(export) for export in exports}
         except SoundlinkError as error:
             reason = not_judged(f"nothing was listed: {error.message.rstrip('.')}")
@@ -248,16 +265,18 @@ def _metadata(
     api: SoundlinkApi,
     look_back_days: int,
 ) -> dict[str, Any]:
-    since = of.now.date() - timedelta(days=look_back_days)
+    oldest = of.now.date() - timedelta(days=look_back_days)
     incomplete = {
         export.name: [
             f"{window.first}..{window.last}"
-            for window in consecutive(day for day in _days(frame, export) if day >= since)
+            for window in consecutive(day for day in _days(frame, export) if day >= oldest)
         ]
         for export, frame in missing.items()
     }
     offset = api.clock_offset
+    since = dg.MetadataValue.timestamp(of.doubted_since or of.now)
     return {
+        **({DOUBTED_SINCE: since} if of.is_doubtful else {}),
         **({INCOMPLETE_DAYS: incomplete} if any(incomplete.values()) else {}),
         **({CLOCK_OFFSET: offset.total_seconds()} if offset is not None else {}),
         "listed": of.listed.height,

@@ -1,6 +1,7 @@
 """Runs of the real wiring on a sandbox over HTTP, and what they recorded of the checks."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -68,11 +69,13 @@ class Platform:
         folder: Path,
         sandbox: RunningSandbox,
         instance: dg.DagsterInstance,
+        exports: Sequence[Export] = EXPORTS,
         **given: Any,
     ) -> None:
         self.folder = folder
         self.sandbox = sandbox
         self.instance = instance
+        self.exports = exports
         self.settings: Settings = load_settings(
             api_key=sandbox.api_key,
             base_url=sandbox.base_url,
@@ -85,7 +88,7 @@ class Platform:
             max_attempts=1,
             **given,
         )
-        self.definitions = build_definitions(self.settings, clock=sandbox.now)
+        self.definitions = build_definitions(self.settings, exports, clock=sandbox.now)
 
     def only(self, *campaign_ids: str) -> "Platform":
         """The same platform with `SOUNDLINK_CAMPAIGN_IDS` set."""
@@ -93,18 +96,20 @@ class Platform:
 
     def having(self, **given: Any) -> "Platform":
         """The same platform with other settings."""
-        return Platform(self.folder, self.sandbox, self.instance, **given)
+        return Platform(self.folder, self.sandbox, self.instance, self.exports, **given)
 
-    def run(self, tags: Mapping[str, str] | None = None) -> Checked:
-        """The main job's exports and daily tables, over `DAYS` unless `tags` say otherwise."""
+    def run(
+        self, tags: Mapping[str, str] | None = None, assets: AbstractSet[dg.AssetKey] = frozenset()
+    ) -> Checked:
+        """The main job's exports and daily tables, or `assets`; over `DAYS` or as `tags` say."""
         tables = [CAMPAIGNS, *(export.table for export in EXPORTS), *DAILY_TABLES]
-        assets = {asset_key(table) for table in tables}
+        assets = assets or {asset_key(table) for table in tables}
         checks = self.definitions.resolve_asset_graph().asset_check_keys
         job = self.definitions.resolve_job_def("daily_exports").get_subset(
             asset_selection=assets,
             asset_check_selection={
                 key
-                for key in checks - {freshness_key(export) for export in EXPORTS}
+                for key in checks - {freshness_key(export) for export in self.exports}
                 if key.asset_key in assets
             },
         )
@@ -156,6 +161,25 @@ class Platform:
             for event in events
         ]
 
+    def list_again(self) -> dg.AssetCheckEvaluation:
+        """Materialise the list alone; what `every_day_loaded` says."""
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        key = asset_key(CAMPAIGNS)
+        checks = {
+            check
+            for check in self.definitions.resolve_asset_graph().asset_check_keys
+            if check.asset_key == key
+        }
+        checked = self._run(job.get_subset(asset_selection={key}, asset_check_selection=checks), {})
+        return checked.for_run(key.to_user_string(), "every_day_loaded")
+
+    def metadata_of_list(self) -> Mapping[str, dg.MetadataValue]:
+        """The metadata of the list's latest materialisation."""
+        event = self.instance.get_latest_materialization_event(asset_key(CAMPAIGNS))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return event.asset_materialization.metadata
+
     def campaigns_with_rows(self, export: Export, window: Window = DAYS) -> list[str]:
         """The campaigns that the export has rows of on each day, those with most rows first."""
         counts: dict[str, int] = {}
@@ -181,13 +205,15 @@ class Platform:
 
 
 @contextmanager
-def platform_in(folder: Path, campaigns: int = 3, **given: Any) -> Iterator[Platform]:
-    config = SandboxConfig(campaign_count=campaigns, anchor=ANCHOR)
+def platform_in(
+    folder: Path, campaigns: int = 3, exports: Sequence[Export] = EXPORTS, **given: Any
+) -> Iterator[Platform]:
+    config = SandboxConfig(campaign_count=campaigns, anchor=ANCHOR, exports=tuple(exports))
     with (
         serving(config, now=NOW) as sandbox,
         dg.DagsterInstance.ephemeral(str(folder)) as instance,
     ):
-        yield Platform(folder, sandbox, instance, **given)
+        yield Platform(folder, sandbox, instance, exports, **given)
 
 
 def over(window: Window) -> dict[str, str]:

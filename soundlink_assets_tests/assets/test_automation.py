@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 
 from soundlink_assets.assets.automation import Automation, policy_of, run_request
 from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.assets.partitions import range_tags
 from soundlink_assets.assets.refresh_policy import Selection
 from soundlink_assets.assets.run_history import history_of
 from soundlink_assets.definitions import build_definitions
@@ -394,6 +395,41 @@ def test_freshness_is_red_from_noon_while_yesterday_is_missing_and_green_when_it
     remembered.fetched(Window(date(2026, 5, 19), date(2026, 5, 19)), NOW)
     remembered.tick()
     assert set(remembered.freshness().values()) == {"SUCCEEDED"}
+
+
+def test_on_a_new_platform_nothing_is_overdue_until_a_run_has_failed(
+    remembered: Remembered,
+) -> None:
+    remembered.tick()
+    assert set(remembered.freshness().values()) == {"SUCCEEDED"}
+
+    remembered.run(dg.DagsterRunStatus.FAILURE, LAST_SEVEN, NOW - HOUR)
+    remembered.tick()
+    assert set(remembered.freshness().values()) == {"FAILED"}
+
+
+@pytest.mark.parametrize(
+    ("window", "severity"),
+    [(Window(date(2026, 5, 1), date(2026, 5, 2)), "WARN"), (LAST_SEVEN, "ERROR"), (None, "ERROR")],
+)
+def test_a_run_over_older_days_is_no_error_for_want_of_the_newest(
+    remembered: Remembered, window: Window | None, severity: str
+) -> None:
+    remembered.fetched(Window(date(2026, 5, 1), date(2026, 5, 2)), NOW - 10 * HOUR)
+    job = remembered.repository.get_implicit_global_asset_job_def()
+
+    result = job.get_subset(
+        asset_selection=set(),
+        asset_check_selection={dg.AssetCheckKey(COUNTRY, "newest_day_present")},
+    ).execute_in_process(
+        instance=remembered.instance,
+        tags=range_tags(window) if window else {},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+
+    (verdict,) = result.get_asset_check_evaluations()
+    assert not verdict.passed
+    assert verdict.severity.value == severity
 
 
 def test_freshness_is_recorded_when_it_changes_and_not_at_every_tick(

@@ -24,6 +24,7 @@ def ago(days: int) -> date:
     return TODAY - timedelta(days=days)
 
 
+@pytest.mark.slow
 def test_two_backfills_at_once_keep_the_budget_and_their_own_days(tmp_path: Path) -> None:
     ranges = (Window(ago(20), ago(11)), Window(ago(10), ago(1)))
     with serving(SandboxConfig(campaign_count=2, limits=PROVIDER_LIMITS)) as sandbox:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from soundlink_assets.assets.catalog import asset_key, known_beta_features
 from soundlink_assets.assets.derived_checks import INVARIANTS, derived_checks
 from soundlink_assets.assets.partitions import daily_partitions
-from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY, DAILY_TABLES
+from soundlink_assets.schema.analytics import CAMPAIGN_SCORECARD, COUNTRY_EFFICIENCY, DAILY_TABLES
 from soundlink_assets_tests.assets.checked_runs import (
     ANCHOR,
     DAYS,
@@ -168,3 +169,27 @@ def test_a_day_that_the_export_no_longer_has_is_found(runs: Runs) -> None:
 
     assert not recorded[THIRD].passed
     assert number(recorded[THIRD], "failing_rows") == number(recorded[THIRD], "rows")
+
+
+def test_sums_that_no_column_holds_are_exact_or_end_the_run_in_a_sentence(tmp_path: Path) -> None:
+    with platform_in(tmp_path, 2) as platform:
+        platform.run()
+        card = asset_key(CAMPAIGN_SCORECARD)
+        scorecards = platform.definitions.resolve_assets_def(card).keys
+        platform.run(assets=scorecards)
+        before = platform.read("from analytics.campaign_scorecard order by all")
+        platform.write(f"UPDATE soundlink.campaign_country_daily SET streams = {2**62}")
+
+        derived = platform.run(assets={asset_key(COUNTRY_EFFICIENCY)})
+        summed = platform.run(assets=scorecards)
+
+        verdict = derived.for_run("analytics/country_efficiency", TOTALS)
+        assert verdict.passed, verdict.description
+        assert summed.run.status is dg.DagsterRunStatus.FAILURE
+        (failed,) = platform.instance.all_logs(
+            summed.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
+        )
+        error = str(failed.get_dagster_event().step_failure_data.error)
+        assert "streams comes to" in error
+        assert "Nothing was written." in error
+        assert platform.read("from analytics.campaign_scorecard order by all").equals(before)

@@ -132,6 +132,7 @@ def settled_from(days: pl.Series) -> pl.Series:
     return (days + timedelta(days=8)).cast(pl.Datetime("us", "UTC"))
 
 
+@pytest.mark.slow
 def test_two_months_with_all_that_goes_wrong_end_with_every_day_settled_and_true(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

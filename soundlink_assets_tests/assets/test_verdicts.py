@@ -7,6 +7,7 @@ import asyncio
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -155,9 +156,12 @@ def keys(days: list[date]) -> set[str]:
     return {day.isoformat() for day in days}
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    with dg.DagsterInstance.ephemeral() as instance:
+@pytest.fixture(params=["in memory", "in files"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """The same on Dagster's storage in files, where each run has a database of its own."""
+    in_files = request.param == "in files"
+    temporary = dg.DagsterInstance.local_temp(str(tmp_path))
+    with temporary if in_files else dg.DagsterInstance.ephemeral() as instance:
         yield Stage(instance)
 
 
