@@ -24,7 +24,7 @@ from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse.batch import EXPORTED_AT, DeliveryBatch, DerivedDays, StoredDays
 from soundlink_assets.warehouse.duckdb_warehouse import DuckDBWarehouse
 from soundlink_assets.warehouse.errors import OutdatedError
-from soundlink_assets.warehouse.protocol import Replaced, open_warehouse
+from soundlink_assets.warehouse.protocol import Replaced, open_warehouse, without_password
 from soundlink_assets.warehouse.tables import Connection, identifier, listed
 
 OUTDATED_RETRIES = 5
@@ -56,6 +56,11 @@ class WarehouseIOManager(DuckDBPolarsIOManager):
         return handlers((), (), utc_now)
 
     @staticmethod
+    def setting() -> str | None:
+        """The setting of the warehouse if `database`, which the UI shows, hides its password."""
+        return None
+
+    @staticmethod
     def lake_data() -> str | None:
         """Where the files of a lake that does not exist yet will be."""
         return None
@@ -64,7 +69,7 @@ class WarehouseIOManager(DuckDBPolarsIOManager):
     def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:
         return _BatchClosingIOManager(
             db_client=WarehouseClient(self.lake_data()),
-            database=self.database,
+            database=self.setting() or self.database,
             schema=self.schema_,
             type_handlers=self.type_handlers(),
             default_load_type=self.default_load_type(),
@@ -87,7 +92,7 @@ def warehouse_io_manager(
     Dagster makes a resource anew from its configuration in every run, so what is not configuration
     belongs to its class.
     """
-    data = lake_data
+    data, shown = lake_data, without_password(database)
 
     class Described(WarehouseIOManager):
         __doc__ = WarehouseIOManager.__doc__
@@ -102,8 +107,13 @@ def warehouse_io_manager(
         def lake_data() -> str | None:
             return data
 
+        @staticmethod
+        @override
+        def setting() -> str | None:
+            return None if shown == database else database
+
     Described.__name__ = Described.__qualname__ = WarehouseIOManager.__name__
-    return Described(database=database)
+    return Described(database=shown)
 
 
 def handlers(

@@ -9,7 +9,6 @@ second of two commits fails and is repeated. See docs/decisions/0010-ducklake.md
 import importlib.util
 import logging
 import os
-import re
 import tempfile
 import threading
 import time
@@ -38,7 +37,7 @@ from soundlink_assets.warehouse.errors import (
     WarehouseError,
 )
 from soundlink_assets.warehouse.lock import Deadline, process_note
-from soundlink_assets.warehouse.protocol import LAKE, WAIT_SECONDS, WarehouseFacts
+from soundlink_assets.warehouse.protocol import LAKE, WAIT_SECONDS, WarehouseFacts, without_password
 from soundlink_assets.warehouse.tables import Connection, literal, transaction
 
 CATALOG = "warehouse"
@@ -55,7 +54,6 @@ ORPHANED_AFTER = timedelta(days=1)
 _QUEUE_SECONDS = 10.0
 """How long a writer waits in PostgreSQL's queue before it looks again for whom it waits."""
 
-_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(?<=:)(?<!:/)([^:@/\s]+)(?=@)")
 _CONFLICTS = ("conflict", "Conflict")
 
 _instances: dict[tuple[int, str], Connection] = {}
@@ -80,7 +78,7 @@ class LakeWarehouse(DuckDBWarehouse):
     @property
     @override
     def name(self) -> str:
-        return LAKE + self._hidden(self.words)
+        return without_password(LAKE + self.words)
 
     @override
     @contextmanager
@@ -250,7 +248,7 @@ class LakeWarehouse(DuckDBWarehouse):
 
     def _hidden(self, text: str) -> str:
         """The text without the password."""
-        shown = _PASSWORD.sub(lambda match: f"{match[1] or ''}***", text)
+        shown = text.replace(self.words, without_password(LAKE + self.words)[len(LAKE) :])
         with suppress(psycopg2.Error):
             password = self._split_password()[1]
             return shown.replace(password, "***") if password else shown

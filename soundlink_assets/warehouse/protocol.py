@@ -4,6 +4,7 @@ How a kind does it is in the module of that kind. Standard library and `schema` 
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ WAIT_SECONDS = 600.0
 
 LAKE = "ducklake:postgres:"
 """What the setting of a lake begins with; the words that libpq connects with follow."""
+
+_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(?<=:)(?<!:/)([^:@/\s]+)(?=@)")
+"""In words or in an URI of libpq."""
 
 Parameters = Mapping[str, object] | Sequence[object]
 """Values that are bound to the `$names` of a query or, in order, to its `?`."""
@@ -161,6 +165,13 @@ class Warehouse(Protocol):
 
     def facts(self) -> WarehouseFacts:
         """What is to be known about it, for the doctor; raises nothing."""
+
+
+def without_password(setting: str) -> str:
+    """The setting of a warehouse as it may be shown."""
+    if not setting.startswith(LAKE):
+        return setting
+    return _PASSWORD.sub(lambda match: f"{match[1] or ''}***", setting)
 
 
 def open_warehouse(

@@ -8,7 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 
 from soundlink_assets.warehouse import (
@@ -22,6 +24,7 @@ from soundlink_assets.warehouse import (
 )
 from soundlink_assets.warehouse import lake as lakes
 from soundlink_assets.warehouse.copying import copy_warehouse
+from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 from soundlink_assets.warehouse.lake import LakeWarehouse
 from soundlink_assets_tests.postgres import Postgres
 from soundlink_assets_tests.warehouse.deliveries import (
@@ -269,6 +272,23 @@ def test_duckdb_does_not_show_the_password(words: str, data: str) -> None:
 
     for function in ("duckdb_databases()", "duckdb_secrets()", "duckdb_settings()"):
         assert SECRET not in str(with_password.query(f"FROM {function}").rows())
+
+
+def test_the_io_manager_does_not_show_the_password_and_uses_it(words: str, data: str) -> None:
+    setting = f"ducklake:postgres:{words} password={SECRET}"
+    manager = warehouse_io_manager(setting, [EXPORT], [], lake_data=data)
+
+    assert SECRET not in repr(manager)
+    assert SECRET not in str(manager.database)
+    assert words in manager.database
+
+    @dg.asset(key=["soundlink", "notes"])
+    def notes() -> Any:
+        return pl.DataFrame({"note": ["x"]})
+
+    done = dg.materialize([notes], resources={"io_manager": manager})
+    assert open_warehouse(setting).query("FROM soundlink.notes").rows() == [("x",)]
+    assert SECRET not in str(done.all_events)
 
 
 def test_without_words_it_is_refused() -> None:
