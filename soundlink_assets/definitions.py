@@ -69,7 +69,7 @@ def build_definitions(
     `exports` are those of `schema`, and perhaps further ones.
     """
     partitions = daily_partitions(settings.start_date)
-    warehouse = open_warehouse(settings.warehouse)
+    warehouse = open_warehouse(settings.warehouse, lake_data=settings.lake_data)
     scopes = dict.fromkeys(export.scope for export in exports)
     with known_beta_features():
         checks = [
@@ -110,7 +110,11 @@ def build_definitions(
         resources={
             RESOURCE_KEY: soundlink_api_resource(settings, clock),
             "io_manager": warehouse_io_manager(
-                settings.warehouse, exports, tables_of(exports), clock=clock
+                settings.warehouse,
+                exports,
+                tables_of(exports),
+                clock=clock,
+                lake_data=settings.lake_data,
             ),
         },
         loggers={"console": console, **(loggers or {})},

@@ -103,7 +103,14 @@ class Settings(BaseSettings):
         default=date(2026, 1, 1), description="The first daily partition, YYYY-MM-DD (UTC)."
     )
     warehouse: str = Field(
-        default="data/warehouse.duckdb", description="The DuckDB file of the warehouse."
+        default="data/warehouse.duckdb",
+        repr=False,
+        description="The DuckDB file of the warehouse, or `ducklake:postgres:` and the words that "
+        "libpq connects with.",
+    )
+    lake_data: str | None = Field(
+        default=None,
+        description="Folder or bucket of a lake's files; its catalog remembers it.",
     )
     quarantine_dir: Path = Field(
         default=Path("data/quarantine"),
@@ -176,8 +183,9 @@ class Settings(BaseSettings):
     @field_validator("warehouse")
     @classmethod
     def _check_warehouse(cls, value: str) -> str:
-        if value.startswith(("md:", "ducklake:")):
-            raise ValueError("MotherDuck and DuckLake are not supported yet; give a file path")
+        scheme = value.partition(":")[0]
+        if scheme in {"md", "ducklake"} and not value.startswith("ducklake:postgres:"):
+            raise ValueError("give a file path, or ducklake:postgres: and libpq's words")
         return value
 
     @field_validator("quarantine_dir", "statements_dir", "budget_dir")

@@ -100,7 +100,7 @@ WRONG = [
     ("SOUNDLINK_BASE_URL", "https://999.1.1.1", "not a host name"),
     ("SOUNDLINK_BASE_URL", "https://☃.example", "not a host name"),
     ("SOUNDLINK_START_DATE", "2026-13-01", "YYYY-MM-DD"),
-    ("SOUNDLINK_WAREHOUSE", "md:soundlink", "not supported yet"),
+    ("SOUNDLINK_WAREHOUSE", "md:soundlink", "give a file path"),
     ("SOUNDLINK_REFRESH_HOURS", "often", "valid number"),
     ("SOUNDLINK_REFRESH_HOURS", "0", "greater than"),
     ("SOUNDLINK_CATCH_UP_DAYS", "7", "greater than"),

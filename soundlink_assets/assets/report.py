@@ -31,6 +31,7 @@ from soundlink_assets.schema.analytics import (
 from soundlink_assets.schema.nowcast import REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.window import Window
+from soundlink_assets.warehouse.protocol import LAKE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,7 +99,9 @@ def report_asset(
 
 
 def report_path(warehouse: str) -> Path:
-    """Where the asset writes the report, by the setting of the warehouse: beside its file."""
+    """Where the asset writes the report: beside the file of the warehouse, or in `data`."""
+    if warehouse.startswith(LAKE):
+        return Path("data").absolute() / REPORT_FILE
     return Path(warehouse).expanduser().absolute().with_name(REPORT_FILE)
 
 

@@ -24,6 +24,7 @@ from soundlink_assets.warehouse.errors import (
     ReadOnlyWarehouseError,
     RefusedQueryError,
     SchemaMismatchError,
+    UnreachableWarehouseError,
     UnsupportedWarehouseError,
     WarehouseError,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Replaced",
     "SchemaMismatchError",
     "StoredDays",
+    "UnreachableWarehouseError",
     "UnsupportedWarehouseError",
     "Warehouse",
     "WarehouseError",

@@ -7,7 +7,7 @@ import abc
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
@@ -122,6 +122,10 @@ class DuckDBWarehouse(abc.ABC):
         """
 
     @abc.abstractmethod
+    def maintain(self, older_than: timedelta) -> Mapping[str, int]:
+        """See `Warehouse`."""
+
+    @abc.abstractmethod
     def facts(self) -> WarehouseFacts:
         """See `Warehouse`."""
 
@@ -190,7 +194,7 @@ class DuckDBWarehouse(abc.ABC):
         ) as connection:
             names = connection.execute(
                 "SELECT schema_name, table_name FROM duckdb_tables() "
-                "WHERE database_name = current_database() ORDER BY ALL"
+                "WHERE database_name = current_database() AND schema_name <> 'main' ORDER BY ALL"
             ).fetchall()
             return {
                 f"{schema}.{name}": tables.count(

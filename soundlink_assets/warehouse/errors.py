@@ -13,6 +13,10 @@ class LockedWarehouseError(WarehouseError):
     """Another process kept the warehouse locked for longer than the wait allows."""
 
 
+class UnreachableWarehouseError(WarehouseError):
+    """The database of a lake's catalog cannot be reached, or ended the connection."""
+
+
 class NotAWarehouseError(WarehouseError):
     """What is there is not a DuckDB database, or a damaged one."""
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -68,6 +69,14 @@ class FileWarehouse(DuckDBWarehouse):
             yield connection
 
     @override
+    def maintain(self, older_than: timedelta) -> Mapping[str, int]:
+        """Write what the log beside the file holds into the file; there is nothing to remove."""
+        before = self.file.stat().st_size if self.file.exists() else 0
+        with self.connect(writes=True, purpose="maintenance") as connection:
+            connection.execute("CHECKPOINT")
+        return {"bytes_freed": max(0, before - self.file.stat().st_size)}
+
+    @override
     def facts(self) -> WarehouseFacts:
         folder = next(parent for parent in self.file.parents if parent.exists())
         exists = self.file.is_file()
@@ -100,7 +109,8 @@ def warehouse_file(setting: str) -> Path:
     scheme, colon, _ = setting.partition(":")
     if not setting.strip() or (colon and scheme.lower() in {"", *_OTHER_SCHEMES}):
         raise UnsupportedWarehouseError(
-            f"SOUNDLINK_WAREHOUSE is {setting!r}: only a DuckDB file is supported so far."
+            f"SOUNDLINK_WAREHOUSE is {setting!r}: the path of a DuckDB file is wanted, or "
+            "ducklake:postgres: and the words that libpq connects with."
         )
     if "?" in setting:
         raise UnsupportedWarehouseError(

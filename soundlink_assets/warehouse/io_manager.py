@@ -22,9 +22,9 @@ from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse.batch import EXPORTED_AT, DeliveryBatch, DerivedDays, StoredDays
+from soundlink_assets.warehouse.duckdb_warehouse import DuckDBWarehouse
 from soundlink_assets.warehouse.errors import OutdatedError
-from soundlink_assets.warehouse.file import FileWarehouse
-from soundlink_assets.warehouse.protocol import Replaced, open_warehouse
+from soundlink_assets.warehouse.protocol import Replaced, open_warehouse, without_password
 from soundlink_assets.warehouse.tables import Connection, identifier, listed
 
 OUTDATED_RETRIES = 5
@@ -55,11 +55,21 @@ class WarehouseIOManager(DuckDBPolarsIOManager):
     def type_handlers() -> Sequence[DbTypeHandler[Any]]:
         return handlers((), (), utc_now)
 
+    @staticmethod
+    def setting() -> str | None:
+        """The setting of the warehouse if `database`, which the UI shows, hides its password."""
+        return None
+
+    @staticmethod
+    def lake_data() -> str | None:
+        """Where the files of a lake that does not exist yet will be."""
+        return None
+
     @override
     def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:
         return _BatchClosingIOManager(
-            db_client=WarehouseClient(),
-            database=self.database,
+            db_client=WarehouseClient(self.lake_data()),
+            database=self.setting() or self.database,
             schema=self.schema_,
             type_handlers=self.type_handlers(),
             default_load_type=self.default_load_type(),
@@ -68,13 +78,21 @@ class WarehouseIOManager(DuckDBPolarsIOManager):
 
 
 def warehouse_io_manager(
-    database: str, exports: Sequence[Export], tables: Sequence[Table], *, clock: Clock = utc_now
+    database: str,
+    exports: Sequence[Export],
+    tables: Sequence[Table],
+    *,
+    clock: Clock = utc_now,
+    lake_data: str | None = None,
 ) -> WarehouseIOManager:
     """The IO manager for the tables of `exports` and further `tables`; `clock` stamps the writes.
+
+    `lake_data` is `SOUNDLINK_LAKE_DATA`.
 
     Dagster makes a resource anew from its configuration in every run, so what is not configuration
     belongs to its class.
     """
+    data, shown = lake_data, without_password(database)
 
     class Described(WarehouseIOManager):
         __doc__ = WarehouseIOManager.__doc__
@@ -84,8 +102,18 @@ def warehouse_io_manager(
         def type_handlers() -> Sequence[DbTypeHandler[Any]]:
             return handlers(exports, tables, clock)
 
+        @staticmethod
+        @override
+        def lake_data() -> str | None:
+            return data
+
+        @staticmethod
+        @override
+        def setting() -> str | None:
+            return None if shown == database else database
+
     Described.__name__ = Described.__qualname__ = WarehouseIOManager.__name__
-    return Described(database=database)
+    return Described(database=shown)
 
 
 def handlers(
@@ -102,17 +130,21 @@ def handlers(
     ]
 
 
-class WarehouseClient(DbClient[FileWarehouse]):
+class WarehouseClient(DbClient[DuckDBWarehouse]):
     """Hands the warehouse to the handlers, each of whose calls is one transaction."""
 
-    @staticmethod
+    def __init__(self, lake_data: str | None) -> None:
+        self._lake_data = lake_data
+
     @override
     @contextmanager
-    def connect(
-        context: dg.OutputContext | dg.InputContext, table_slice: TableSlice
-    ) -> Iterator[FileWarehouse]:
+    def connect(  # type: ignore[override]  # static in the base, which calls it on an instance
+        self, context: dg.OutputContext | dg.InputContext, table_slice: TableSlice
+    ) -> Iterator[DuckDBWarehouse]:
         setting = cast("str", table_slice.database)
-        yield cast("FileWarehouse", open_warehouse(setting, log=context.log))
+        yield cast(
+            "DuckDBWarehouse", open_warehouse(setting, log=context.log, lake_data=self._lake_data)
+        )
 
     @staticmethod
     @override
@@ -136,7 +168,7 @@ class WarehouseClient(DbClient[FileWarehouse]):
 
     @staticmethod
     def _left_to_the_handlers(
-        context: dg.OutputContext, table_slice: TableSlice, connection: FileWarehouse
+        context: dg.OutputContext, table_slice: TableSlice, connection: DuckDBWarehouse
     ) -> None: ...
 
     ensure_schema_exists = delete_table_slice = _left_to_the_handlers
@@ -145,7 +177,7 @@ class WarehouseClient(DbClient[FileWarehouse]):
 class _WrittenOnly(DbTypeHandler[T]):
     @override
     def load_input(
-        self, context: dg.InputContext, table_slice: TableSlice, connection: FileWarehouse
+        self, context: dg.InputContext, table_slice: TableSlice, connection: DuckDBWarehouse
     ) -> T:
         raise TypeError(
             f"{_name(table_slice)}: this type is only written; take StoredDays or pl.DataFrame"
@@ -169,7 +201,7 @@ class DeliveryBatchHandler(_WrittenOnly[DeliveryBatch]):
         context: dg.OutputContext,
         table_slice: TableSlice,
         obj: DeliveryBatch,
-        connection: FileWarehouse,
+        connection: DuckDBWarehouse,
     ) -> Mapping[str, Any]:
         stored_as = obj.export.table.qualified_name
         if stored_as != _name(table_slice):
@@ -208,7 +240,7 @@ class DerivedDaysHandler(_WrittenOnly[DerivedDays]):
         context: dg.OutputContext,
         table_slice: TableSlice,
         obj: DerivedDays,
-        connection: FileWarehouse,
+        connection: DuckDBWarehouse,
     ) -> Mapping[str, Any]:
         window = window_of(table_slice)
         if window is None:
@@ -241,7 +273,7 @@ class StoredDaysHandler(DbTypeHandler[StoredDays]):
         context: dg.OutputContext,
         table_slice: TableSlice,
         obj: StoredDays,
-        connection: FileWarehouse,
+        connection: DuckDBWarehouse,
     ) -> Mapping[str, Any]:
         raise TypeError(
             f"{_name(table_slice)}: stored days are only read; return DeliveryBatch or pl.DataFrame"
@@ -249,7 +281,7 @@ class StoredDaysHandler(DbTypeHandler[StoredDays]):
 
     @override
     def load_input(
-        self, context: dg.InputContext, table_slice: TableSlice, connection: FileWarehouse
+        self, context: dg.InputContext, table_slice: TableSlice, connection: DuckDBWarehouse
     ) -> StoredDays:
         export, window = _described(self._exports, table_slice), window_of(table_slice)
         if window is None:
@@ -274,7 +306,7 @@ class FrameHandler(DuckDBPolarsTypeHandler):
         context: dg.OutputContext,
         table_slice: TableSlice,
         obj: pl.DataFrame,
-        connection: FileWarehouse,
+        connection: DuckDBWarehouse,
     ) -> Mapping[str, Any] | None:
         table, window = self._described.get(_name(table_slice)), window_of(table_slice)
         if table is None:
@@ -290,7 +322,7 @@ class FrameHandler(DuckDBPolarsTypeHandler):
 
     @override
     def load_input(
-        self, context: dg.InputContext, table_slice: TableSlice, connection: FileWarehouse
+        self, context: dg.InputContext, table_slice: TableSlice, connection: DuckDBWarehouse
     ) -> pl.DataFrame:
         table = self._described.get(_name(table_slice))
         if table is not None:

@@ -4,10 +4,11 @@ How a kind does it is in the module of that kind. Standard library and `schema` 
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from soundlink_assets.schema.exports import Export
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 600.0
 """How long a locked warehouse is waited for."""
+
+LAKE = "ducklake:postgres:"
+"""What the setting of a lake begins with; the words that libpq connects with follow."""
+
+_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(?<=:)(?<!:/)([^:@/\s]+)(?=@)")
+"""In words or in an URI of libpq."""
 
 Parameters = Mapping[str, object] | Sequence[object]
 """Values that are bound to the `$names` of a query or, in order, to its `?`."""
@@ -150,15 +157,35 @@ class Warehouse(Protocol):
     def query(self, sql: str, parameters: Parameters = ()) -> "pl.DataFrame":
         """`Reader.query` for one read."""
 
+    def maintain(self, older_than: timedelta) -> Mapping[str, int]:
+        """Compact it, and remove what it no longer needs; how much of each was done.
+
+        What readers of a state that is younger than `older_than` need stays.
+        """
+
     def facts(self) -> WarehouseFacts:
         """What is to be known about it, for the doctor; raises nothing."""
 
 
-def open_warehouse(setting: str, *, log: logging.Logger = _LOG) -> Warehouse:
+def without_password(setting: str) -> str:
+    """The setting of a warehouse as it may be shown."""
+    if not setting.startswith(LAKE):
+        return setting
+    return _PASSWORD.sub(lambda match: f"{match[1] or ''}***", setting)
+
+
+def open_warehouse(
+    setting: str, *, log: logging.Logger = _LOG, lake_data: str | None = None
+) -> Warehouse:
     """The warehouse that `SOUNDLINK_WAREHOUSE` names; UnsupportedWarehouseError if it names none.
 
-    Cheap: it connects when it is used. `log` is told what is waited for.
+    Cheap: it connects when it is used. `log` is told what is waited for; `lake_data` is
+    `SOUNDLINK_LAKE_DATA`, which the first write to a lake needs.
     """
+    if setting.startswith(LAKE):
+        from soundlink_assets.warehouse.lake import LakeWarehouse
+
+        return LakeWarehouse(setting, log, lake_data)
     from soundlink_assets.warehouse.file import FileWarehouse
 
     return FileWarehouse(setting, log)

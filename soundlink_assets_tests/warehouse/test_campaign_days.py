@@ -356,7 +356,7 @@ def test_every_export_table_has_what_the_warehouse_keeps_beside_it(warehouse: Wa
     write(warehouse, DeliveryBatch(CAMPAIGN_ENGAGEMENT_DAILY, ONE_DAY))
 
     names = warehouse.query(
-        "SELECT table_name FROM information_schema.tables ORDER BY ALL"
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'soundlink' ORDER BY ALL"
     ).get_column("table_name")
     assert names.to_list() == [
         "campaign_engagement_daily",

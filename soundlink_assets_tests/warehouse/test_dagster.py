@@ -5,7 +5,7 @@ import sys
 import tempfile
 from datetime import UTC, date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import polars as pl
@@ -105,7 +105,14 @@ def materialise(
     partitioned = any(asset.partitions_def for asset in assets)
     return dg.materialize(
         assets,
-        resources={"io_manager": warehouse_io_manager(warehouse.name, [EXPORT], [COUNTS, LIST])},
+        resources={
+            "io_manager": warehouse_io_manager(
+                warehouse.name,
+                [EXPORT],
+                [COUNTS, LIST],
+                lake_data=getattr(warehouse, "data", None),
+            )
+        },
         selection=selection,
         raise_on_error=raise_on_error,
         tags={
@@ -134,14 +141,14 @@ def test_a_range_of_days_is_written_and_what_is_derived_reads_it(warehouse: Ware
     assert derived.rows() == [(day, 4, 2) for day in days]
 
 
-def test_each_materialisation_says_what_was_stored(warehouse: Warehouse) -> None:
+def test_a_materialisation_says_what_was_stored(warehouse: Warehouse) -> None:
     materialise(warehouse, [exports(1)], days=3)
-    result = materialise(warehouse, [exports(2, campaigns="a", exported=1), counts], days=1)
+    result = materialise(warehouse, [exports(2, campaigns="a", exported=1), counts])
 
-    said = metadata(result, KEY)
-    assert said["newest_exported_at"] == hour(1).astimezone(UTC).timestamp()
+    stored = metadata(result, KEY)
+    assert stored["newest_exported_at"] == hour(1).astimezone(UTC).timestamp()
     assert (
-        said.items()
+        stored.items()
         >= {
             "dagster/row_count": 12,
             "dagster/table_name": NAME,
@@ -155,19 +162,28 @@ def test_each_materialisation_says_what_was_stored(warehouse: Warehouse) -> None
     )
     derived = metadata(result, counts.key)
     assert derived["dagster/row_count"] == derived["rows"] == 1
-    for query, expected in ((said["Query"], 4), (derived["Query"], 1)):
+    for query, expected in ((stored["Query"], 4), (derived["Query"], 1)):
         assert warehouse.query(query).height == expected
+
+
+def test_figures_of_a_run_of_several_days_are_logged_and_in_no_day(
+    warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = materialise(warehouse, [exports(1)], days=3)
+
+    assert not {"rows", "campaign_days_replaced", "dagster/row_count"} & set(metadata(result, KEY))
+    assert "'rows': 12" in capfd.readouterr().err
 
 
 def test_what_was_kept_is_counted_and_logged(
     warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    materialise(warehouse, [exports(1, exported=1)], days=2)
+    materialise(warehouse, [exports(1, exported=1)])
 
-    result = materialise(warehouse, [exports(2, exported=0)], days=3)
+    result = materialise(warehouse, [exports(2, exported=0)])
 
-    assert "rows" not in metadata(result, KEY), "a figure of the run, not of a day"
-    assert "4 campaign-days kept what they hold" in capfd.readouterr().err
+    assert metadata(result, KEY)["campaign_days_kept"] == 2
+    assert "2 campaign-days kept what they hold" in capfd.readouterr().err
 
 
 def test_a_derived_frame_replaces_its_days_whole_and_no_others(warehouse: Warehouse) -> None:
@@ -340,11 +356,13 @@ def test_a_frame_that_is_not_described_is_stored_as_dagster_duckdb_polars_does(
     found: list[pl.DataFrame] = []
     partitions: dict[str, Any] = {"partitions_def": DAYS, "metadata": BY_DAY} if days else {}
 
-    @dg.asset(key=["own", "notes"], **partitions)  # type: ignore[untyped-decorator]
+    asset = cast("Any", dg.asset)
+
+    @asset(key=["own", "notes"], **partitions)  # type: ignore[untyped-decorator]
     def notes() -> Any:
         return pl.DataFrame({"report_date": [DAY], "note": ["x"]})
 
-    @dg.asset(  # type: ignore[untyped-decorator]
+    @asset(  # type: ignore[untyped-decorator]
         ins={"notes": dg.AssetIn(["own", "notes"])}, **partitions
     )
     def reader(notes: pl.DataFrame) -> None:
@@ -362,7 +380,8 @@ def test_it_is_configured_like_the_io_manager_of_dagster_duckdb_polars() -> None
 
     assert isinstance(manager, DuckDBPolarsIOManager)
     assert isinstance(manager, WarehouseIOManager)
-    assert set(manager.to_config_schema().as_field().config_type.fields) == {  # type: ignore[attr-defined]
+    config = cast("Any", manager.to_config_schema().as_field().config_type)
+    assert set(config.fields) == {
         "database",
         "schema",
         "connection_config",

@@ -29,6 +29,8 @@ from soundlink_assets_tests.warehouse.processes import (
     write_with_little_room,
 )
 
+FILE_ONLY = True
+
 
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, *, read_only: bool) -> None:
@@ -158,7 +160,7 @@ def test_a_full_disk_for_temporary_files_is_named() -> None:
     [
         "md:soundlink",
         "MotherDuck:x",
-        "ducklake:postgres:dbname=x",
+        "ducklake:catalog.ducklake",
         "",
         " ",
         ":memory:",

@@ -20,6 +20,8 @@ from soundlink_assets_tests.warehouse.processes import (
     write_for_ever,
 )
 
+FILE_ONLY = True
+
 MOMENTS = [
     *((step, moment, False) for step in STEPS for moment in ("before", "after")),
     ("commit", "before", False),

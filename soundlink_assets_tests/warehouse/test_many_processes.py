@@ -30,6 +30,7 @@ from soundlink_assets_tests.warehouse.processes import (
     write_some,
 )
 
+FILE_ONLY = True
 WRITERS = 4
 WRITES = 5
 

@@ -141,11 +141,13 @@ def test_money_beyond_its_column_is_a_schema_mismatch(warehouse: Warehouse) -> N
 # ---- the doctor ----
 
 
-def test_facts_of_a_warehouse_that_is_not_there_yet(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_facts_of_a_file_that_is_not_there_yet(
+    setting: str, warehouse: Warehouse, tmp_path: Path
+) -> None:
     facts = warehouse.facts()
 
     assert (facts.exists, facts.bytes, facts.writable, facts.tables) == (False, 0, True, {})
-    assert facts.location == warehouse.name
+    assert facts.location == warehouse.name == setting
     assert facts.bytes_free
     assert not list(tmp_path.iterdir())
 

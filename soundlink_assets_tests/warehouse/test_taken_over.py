@@ -26,6 +26,7 @@ from soundlink_assets_tests.warehouse.deliveries import (
     write,
 )
 
+FILE_ONLY = True
 STREAMS = [("a", DAY, "DE", 1), ("a", DAY, "US", 2), ("b", DAY, "US", 5)]
 
 

@@ -1,0 +1,305 @@
+"""What only a lake has: writers on several hosts, readers that never wait, a password."""
+
+import os
+import re
+import signal
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import dagster as dg
+import duckdb
+import polars as pl
+import pytest
+
+from soundlink_assets.warehouse import (
+    DeliveryBatch,
+    LockedWarehouseError,
+    UnreachableWarehouseError,
+    UnsupportedWarehouseError,
+    Warehouse,
+    WarehouseError,
+    open_warehouse,
+)
+from soundlink_assets.warehouse import lake as lakes
+from soundlink_assets.warehouse.copying import copy_warehouse
+from soundlink_assets.warehouse.io_manager import warehouse_io_manager
+from soundlink_assets.warehouse.lake import LakeWarehouse
+from soundlink_assets_tests.postgres import Postgres
+from soundlink_assets_tests.warehouse.deliveries import (
+    DAY,
+    EXPORT,
+    HISTORY,
+    LOG,
+    NAME,
+    ONE_DAY,
+    batch,
+    frame,
+    hour,
+    write,
+)
+from soundlink_assets_tests.warehouse.processes import COUNTRIES, DEADLINE, event, full_day, start
+
+LAKE_ONLY = True
+SECRET = "s3cr3t-of-the-lake"  # noqa: S105  # looked for in what is shown
+
+
+@pytest.fixture
+def words(postgres: Postgres) -> str:
+    return postgres.new_database()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    return str(tmp_path / "lake")
+
+
+@pytest.fixture
+def warehouse(words: str, data: str) -> Warehouse:
+    return open_warehouse(f"ducklake:postgres:{words}", lake_data=data)
+
+
+def streams(warehouse: Warehouse, table: str = NAME) -> list[tuple[Any, ...]]:
+    return warehouse.query(
+        f"SELECT requested_campaign_id, streams, count(*) FROM {table} GROUP BY ALL ORDER BY ALL"
+    ).rows()
+
+
+def test_any_client_reads_it_with_a_plain_attach(warehouse: Warehouse, words: str) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}), now=hour(1))
+
+    with duckdb.connect() as connection:
+        for extension in ("ducklake", "postgres_scanner"):
+            lakes.load_extension(connection, extension)
+        connection.execute(f"ATTACH 'ducklake:postgres:{words}' AS other")
+        found = connection.execute(f"SELECT streams FROM other.{NAME}").fetchall()
+        connection.execute("USE other")
+        past = connection.execute(f"SELECT streams FROM {NAME}_as_of('{hour(1)}')").fetchall()
+    assert found == past == [(1,)]
+
+
+def test_a_lake_that_does_not_exist_yet_is_empty(words: str) -> None:
+    warehouse = open_warehouse(f"ducklake:postgres:{words}")
+
+    assert warehouse.load(EXPORT.table).is_empty()
+    facts = warehouse.facts()
+    assert (facts.exists, facts.writable, facts.tables) == (False, True, {})
+    with pytest.raises(UnsupportedWarehouseError, match="SOUNDLINK_LAKE_DATA"):
+        write(warehouse, batch(ONE_DAY, {"a": {}}))
+
+
+def test_the_catalog_remembers_where_the_files_are(warehouse: Warehouse, words: str) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+
+    again = open_warehouse(f"ducklake:postgres:{words}")
+    write(again, batch(ONE_DAY, {"a": {(DAY, "US"): 2}}, exported_at=hour(1)))
+    assert streams(again) == [("a", 2, 1)]
+
+
+# ---- one writer at a time ----
+
+
+def write_some(words: str, data: str, writer: int, numbers: list[int]) -> None:
+    warehouse = open_warehouse(f"ducklake:postgres:{words}", lake_data=data)
+    for number in numbers:
+        rows = {(DAY, country): number for country in COUNTRIES}
+        taken = DeliveryBatch(EXPORT, ONE_DAY)
+        for campaign in (f"own {writer}", "shared"):
+            taken.add(campaign, ONE_DAY, frame(campaign, rows, hour(number)), hour(number))
+        write(warehouse, taken, run_id=f"writer {writer}")
+
+
+def maintain_until(words: str, stop: Any) -> None:
+    warehouse = open_warehouse(f"ducklake:postgres:{words}")
+    while not stop.is_set():
+        warehouse.maintain(timedelta(minutes=1))
+
+
+@pytest.mark.slow
+def test_writers_and_maintenance_lose_nothing_and_double_nothing(
+    warehouse: Warehouse, words: str, data: str
+) -> None:
+    write(warehouse, full_day("z", 1))
+    stop = event()
+    maintenance = start(maintain_until, words, stop)
+    numbers = [[n, n + 4, n + 8] for n in range(1, 4)]
+    writers = [start(write_some, words, data, n, some) for n, some in enumerate(numbers)]
+    while any(process.is_alive() for process in writers):
+        assert all(count == len(COUNTRIES) for _, _, count in streams(warehouse))
+    stop.set()
+    maintenance.join(DEADLINE)
+
+    assert [process.exitcode for process in (*writers, maintenance)] == [0] * 4
+    assert streams(warehouse) == [
+        *((f"own {n}", some[-1], len(COUNTRIES)) for n, some in enumerate(numbers)),
+        ("shared", 11, len(COUNTRIES)),
+        ("z", 1, len(COUNTRIES)),
+    ]
+    open_entries = f"SELECT count(*) FROM {LOG} WHERE superseded_at IS NULL"
+    assert warehouse.query(open_entries).item() == 5
+
+
+def hold(words: str, data: str, held: Any, release: Any) -> None:
+    warehouse = open_warehouse(f"ducklake:postgres:{words}", lake_data=data)
+    with cast("LakeWarehouse", warehouse).connect(writes=True, purpose="writing in a test"):
+        held.set()
+        release.wait(DEADLINE)
+
+
+@pytest.mark.slow
+def test_a_writer_waits_for_a_while_and_a_reader_not_at_all(
+    warehouse: Warehouse, words: str, data: str
+) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+    held, release = event(), event()
+    holder = start(hold, words, data, held, release)
+    held.wait(DEADLINE)
+
+    assert streams(warehouse) == [("a", 1, 1)]
+    with (
+        pytest.raises(LockedWarehouseError, match=f"locked by process {holder.pid} on"),
+        cast("LakeWarehouse", warehouse).connect(writes=True, purpose="", wait_seconds=0),
+    ):
+        pass
+    assert holder.pid is not None
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join(DEADLINE)
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 2}}, exported_at=hour(1)))
+    assert streams(warehouse) == [("a", 2, 1)]
+
+
+def test_a_writer_that_lost_its_lock_writes_again(
+    warehouse: Warehouse, words: str, postgres: Postgres
+) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+    attempts = []
+
+    def lose_the_lock(_replaced: object) -> None:
+        attempts.append(1)
+        if len(attempts) > 1:
+            return
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'", words
+        )
+        other = batch(ONE_DAY, {"b": {(DAY, "US"): 2}})
+        thread = threading.Thread(target=write, args=(warehouse, other))
+        thread.start()
+        thread.join(DEADLINE)
+
+    taken = DeliveryBatch(EXPORT, ONE_DAY, on_stored=lose_the_lock)
+    taken.add("b", ONE_DAY, frame("b", {(DAY, "US"): 3}, hour(1)), hour(1))
+    write(warehouse, taken)
+
+    assert len(attempts) == 2
+    assert streams(warehouse) == [("a", 1, 1), ("b", 3, 1)]
+    assert streams(warehouse, HISTORY) == [("b", 2, 1)]
+
+
+# ---- maintenance and moving ----
+
+
+def test_maintenance_keeps_every_row_and_removes_files(warehouse: Warehouse, data: str) -> None:
+    for number in range(1, 5):
+        write(warehouse, full_day("ab", number))
+    before = [streams(warehouse, table) for table in (NAME, HISTORY, NAME)]
+
+    first = warehouse.maintain(timedelta(0))
+    files = len(list(Path(data).rglob("*.parquet")))
+    second = warehouse.maintain(timedelta(0))
+
+    assert first["snapshots_expired"] > 0
+    # A file goes once it has been unused for that age: not in the run that found it unused.
+    assert second["files_removed"] > 0
+    assert len(list(Path(data).rglob("*.parquet"))) < files
+    assert [streams(warehouse, table) for table in (NAME, HISTORY, NAME)] == before
+
+
+def test_a_warehouse_moves_to_a_lake_and_back(warehouse: Warehouse, tmp_path: Path) -> None:
+    first = open_warehouse(str(tmp_path / "first.duckdb"))
+    for number in (1, 2):
+        write(first, full_day("ab", number), now=hour(number))
+    second = open_warehouse(str(tmp_path / "second.duckdb"))
+
+    copied = copy_warehouse(first, warehouse)
+    copy_warehouse(warehouse, second)
+
+    assert copied == {NAME: 200, HISTORY: 200, LOG: 4}
+    for table in (NAME, HISTORY, LOG, f"{NAME}_as_of('{hour(1)}')"):
+        expected = first.query(f"FROM {table} ORDER BY ALL")
+        assert warehouse.query(f"FROM {table} ORDER BY ALL").equals(expected)
+        assert second.query(f"FROM {table} ORDER BY ALL").equals(expected)
+    comments = "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = 'soundlink'"
+    assert sorted(warehouse.query(comments).rows()) == sorted(first.query(comments).rows())
+    with pytest.raises(WarehouseError, match="is not empty"):
+        copy_warehouse(first, warehouse)
+    write(warehouse, full_day("ab", 3))
+    assert streams(warehouse) == [("a", 3, 100), ("b", 3, 100)]
+
+
+# ---- what is said ----
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"host=127.0.0.1 port=1 dbname=x user=u password={SECRET}",
+        f"host=127.0.0.1 port=1 dbname=x user=u password = '{SECRET}'",
+        f"postgresql://u:{SECRET}@127.0.0.1:1/x",
+    ],
+)
+def test_the_password_is_shown_nowhere(
+    words: str, data: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warehouse = open_warehouse(f"ducklake:postgres:{words}", lake_data=data)
+
+    facts = warehouse.facts()
+    with pytest.raises(UnreachableWarehouseError, match="Look whether PostgreSQL runs") as raised:
+        write(warehouse, batch(ONE_DAY, {"a": {}}))
+
+    shown = [warehouse.name, repr(warehouse), repr(facts), str(facts.problem), caplog.text]
+    error: BaseException | None = raised.value
+    while error is not None:
+        shown.append(repr(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    assert not [text for text in shown if SECRET in text]
+    assert "127.0.0.1" in warehouse.name
+
+
+def test_duckdb_does_not_show_the_password(words: str, data: str) -> None:
+    with_password = open_warehouse(f"ducklake:postgres:{words} password={SECRET}", lake_data=data)
+    write(with_password, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+
+    for function in ("duckdb_databases()", "duckdb_secrets()", "duckdb_settings()"):
+        assert SECRET not in str(with_password.query(f"FROM {function}").rows())
+
+
+def test_the_io_manager_does_not_show_the_password_and_uses_it(words: str, data: str) -> None:
+    setting = f"ducklake:postgres:{words} password={SECRET}"
+    manager = warehouse_io_manager(setting, [EXPORT], [], lake_data=data)
+
+    assert SECRET not in repr(manager)
+    assert SECRET not in str(manager.database)
+    assert words in manager.database
+
+    @dg.asset(key=["soundlink", "notes"])
+    def notes() -> Any:
+        return pl.DataFrame({"note": ["x"]})
+
+    done = dg.materialize([notes], resources={"io_manager": manager})
+    assert open_warehouse(setting).query("FROM soundlink.notes").rows() == [("x",)]
+    assert SECRET not in str(done.all_events)
+
+
+def test_without_words_it_is_refused() -> None:
+    with pytest.raises(UnsupportedWarehouseError, match="libpq"):
+        open_warehouse("ducklake:postgres: ")
+
+
+def test_an_extension_that_cannot_be_had_is_named() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("SET extension_directory = '/nowhere'")
+        with pytest.raises(
+            UnsupportedWarehouseError, match=re.escape("Install soundlink-assets[lake]")
+        ):
+            lakes.load_extension(connection, "no_such_extension")
