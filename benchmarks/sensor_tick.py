@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from soundlink_assets.assets.catalog import asset_key
 
+from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.schema import EXPORTS
 from soundlink_assets.settings import Settings

