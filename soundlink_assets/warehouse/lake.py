@@ -3,7 +3,7 @@
 Several hosts share it. One writer at a time holds an advisory lock of the catalog's database, taken
 before anything else; readers take none and never wait. Should the lock's connection be lost while
 its holder still writes, the fence decides: every write updates one row of a table, so that the
-second of two commits fails and is repeated. See docs/decisions/0010-ducklake.md.
+second of two commits fails and is repeated. See docs/decisions/0012-ducklake.md.
 """
 
 import importlib.util
