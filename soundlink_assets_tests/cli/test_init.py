@@ -55,8 +55,8 @@ def test_every_setting_is_in_the_env_file_at_its_default(tmp_path: Path) -> None
 
     assert {variable_of(field) for field in Settings.model_fields} < set(values)
     assert unknown_variables(values) == []
-    given = {field: values[variable_of(field)] for field in Settings.model_fields}
-    del given["api_key"]
+    fields = set(Settings.model_fields) - {"api_key"}
+    given = {field: text for field in fields if (text := values[variable_of(field)])}
     assert load_settings(**given) == load_settings()
 
 
