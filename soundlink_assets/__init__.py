@@ -4,12 +4,13 @@ Where to look:
 
 - `definitions`: wires everything; the code location that Dagster loads.
 - `settings`: every environment variable.
-- `tables`: the vocabulary in which tables are described.
-- `api`: the Soundlink API over HTTP.
-- `contract`: what the provider's schema version 1.0 promises of a row.
-- `metrics`: derived tables, rows in and rows out.
-- `warehouse`: frames to and from DuckDB.
-- `defs`: what Dagster sees.
+- `schema`: what tables and exports are: columns, keys, units, ratios, rules.
+- `provider`: the Soundlink API over HTTP.
+- `metrics`: derived tables and rules, rows in and rows out.
+- `warehouse`: frames to and from DuckDB, as a file or a lake.
+- `statements`: distributors' files as one table.
+- `assets`: what Dagster sees.
+- `report`: the HTML page.
 - `sandbox`: a synthetic Soundlink API to run against.
 - `cli`: the `soundlink-assets` command.
 """

@@ -57,6 +57,9 @@ TUTORIALS = ("adding-a-derived-asset.md", "adding-an-export.md")
 LOADED = "tables.md"
 """Begins where a warehouse is already full."""
 
+MAY_BE_EMPTY = ("nowcast.md",)
+"""The loaded warehouse has too little history for expectations; its queries only have to run."""
+
 PRELUDE = {
     "operating.md": "soundlink-assets init my-soundlink && cd my-soundlink && "
     "soundlink-assets backfill",
@@ -147,7 +150,7 @@ def test_a_query_in_the_documentation_answers(block: Block, loaded_warehouse: st
         for statement in duckdb.extract_statements(block.text):
             rows = warehouse.execute(statement).fetchall()
 
-    assert rows
+    assert rows or block.document.name in MAY_BE_EMPTY
 
 
 def test_every_fence_says_what_is_in_it() -> None:

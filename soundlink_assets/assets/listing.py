@@ -28,6 +28,7 @@ from soundlink_assets.assets.verdicts import (
     failing,
     not_judged,
     passing,
+    result_of,
 )
 from soundlink_assets.schema import CAMPAIGN, Export, Scope
 from soundlink_assets.schema.analytics import IS_SETTLED
@@ -206,7 +207,7 @@ def listing_asset(
         except SoundlinkError as error:
             reason = not_judged(f"nothing was listed: {error.message.rstrip('.')}")
             for spec in checks.values():
-                yield _result(spec, reason)
+                yield result_of(spec, reason)
             raise failure(error) from error
         missing = {export: of.incomplete_days(log, export) for export, log in logs.items()}
         if of.listed.is_empty():
@@ -224,7 +225,7 @@ def listing_asset(
             "clock": _judge_clock(soundlink_api.clock_offset),
         }
         for name, verdict in verdicts.items():
-            yield _result(checks[name], verdict)
+            yield result_of(checks[name], verdict)
 
     return listing
 
@@ -309,17 +310,6 @@ def listing_checks(scope: Scope) -> dict[str, dg.AssetCheckSpec]:
     return {
         name: check_spec(asset, name, description) for name, description in descriptions.items()
     }
-
-
-def _result(spec: dg.AssetCheckSpec, verdict: Verdict) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=spec.asset_key,
-        check_name=spec.name,
-        passed=verdict.passed,
-        severity=verdict.severity,
-        description=verdict.description,
-        metadata=verdict.metadata,
-    )
 
 
 def _judge_loss(of: Listing, left: Sequence[str]) -> Verdict:

@@ -14,7 +14,14 @@ from soundlink_assets.assets.catalog import KINDS, OWNERS, asset_key, asset_meta
 from soundlink_assets.assets.conditions import each_time, follows_any_day
 from soundlink_assets.assets.derived import GROUP
 from soundlink_assets.assets.findings import WARN, percent
-from soundlink_assets.assets.verdicts import Verdict, check_spec, failing, not_judged, passing
+from soundlink_assets.assets.verdicts import (
+    Verdict,
+    check_spec,
+    failing,
+    not_judged,
+    passing,
+    result_of,
+)
 from soundlink_assets.clock import Clock
 from soundlink_assets.schema import Export
 from soundlink_assets.schema.nowcast import (
@@ -104,15 +111,7 @@ def _backtest(
 
         backtest = nowcast_backtest(_read(sources, warehouse, clock, BASIS_DAYS + BACKTEST_DAYS))
         yield dg.Output(backtest, metadata={"nowcasts": int(backtest["cases"].sum())})
-        verdict = judge_calibration(backtest)
-        yield dg.AssetCheckResult(
-            asset_key=spec.asset_key,
-            check_name=spec.name,
-            passed=verdict.passed,
-            severity=verdict.severity,
-            description=verdict.description,
-            metadata=verdict.metadata,
-        )
+        yield result_of(spec, judge_calibration(backtest))
 
     return nowcast_backtest
 

@@ -18,7 +18,14 @@ from soundlink_assets.assets.exports import FETCHED_AT, IS_FINAL
 from soundlink_assets.assets.findings import ERROR, table_of
 from soundlink_assets.assets.listing import GROUP, TAGS, failure
 from soundlink_assets.assets.resource import SoundlinkApi
-from soundlink_assets.assets.verdicts import Verdict, check_spec, failing, not_judged, passing
+from soundlink_assets.assets.verdicts import (
+    Verdict,
+    check_spec,
+    failing,
+    not_judged,
+    passing,
+    result_of,
+)
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.schema.exports import EXTRA, INGESTED_AT, SUPERSEDED_AT
 from soundlink_assets.schema.overview import (
@@ -89,14 +96,14 @@ def overview_asset(warehouse: "Warehouse") -> dg.AssetsDefinition:
             before = of.differing()
             again = of.fetch_again(before) if not before.is_empty() else set()
         except SoundlinkError as error:
-            yield _result(spec, not_judged(f"nothing was answered: {error.message.rstrip('.')}"))
+            yield result_of(spec, not_judged(f"nothing was answered: {error.message.rstrip('.')}"))
             raise failure(error) from None
         yield dg.Output(of.table(again), metadata=of.metadata(again))
         verdict = of.verdict(before)
         if again:
             record_evaluations(context.op_execution_context, [_evaluation(spec, verdict)])
             verdict = of.verdict(of.differing(), put_right=before)
-        yield _result(spec, verdict)
+        yield result_of(spec, verdict)
 
     return campaign_overview
 
@@ -311,15 +318,4 @@ def _evaluation(spec: dg.AssetCheckSpec, verdict: Verdict) -> dg.AssetCheckEvalu
         severity=verdict.severity,
         description=verdict.description,
         metadata=dict(verdict.metadata),
-    )
-
-
-def _result(spec: dg.AssetCheckSpec, verdict: Verdict) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=spec.asset_key,
-        check_name=spec.name,
-        passed=verdict.passed,
-        severity=verdict.severity,
-        description=verdict.description,
-        metadata=verdict.metadata,
     )

@@ -8,7 +8,7 @@ and pinned by its tests. What a check looks for does not belong here.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -159,12 +159,8 @@ def _failed_last(item: tuple[date, Verdict]) -> tuple[bool, bool, date]:
 
 
 def _with_names_of_the_run(verdict: Verdict) -> Verdict:
-    return Verdict(
-        passed=verdict.passed,
-        severity=verdict.severity,
-        description=verdict.description,
-        metadata={f"{RUN_PREFIX}{name}": value for name, value in verdict.metadata.items()},
-    )
+    named = {f"{RUN_PREFIX}{name}": value for name, value in verdict.metadata.items()}
+    return replace(verdict, metadata=named)
 
 
 def result_of(spec: dg.AssetCheckSpec, verdict: Verdict) -> dg.AssetCheckResult:

@@ -18,7 +18,7 @@ GRACE_SECONDS = 20
 
 
 def main() -> None:
-    """`python -m soundlink_assets.cli.dagster_dev PIPE ARGUMENTS-OF-DAGSTER`."""
+    """Run `dagster` with the arguments after the first, which is the number of the pipe."""
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)
     threading.Thread(target=_end_after, args=(pipe,), daemon=True).start()

@@ -196,7 +196,7 @@ ENGAGEMENT_FIELDS = (
 )
 """The fields of an engagement row after those of its scope."""
 
-ENGAGEMENT_RULES = (
+SPLIT_IDENTITIES = (
     SumIdentity(
         total="listeners",
         parts=("new_listeners", "returning_listeners"),
@@ -209,6 +209,11 @@ ENGAGEMENT_RULES = (
         meaning="Streams are the plays of new and of returning listeners together.",
         blocking=True,
     ),
+)
+"""What new and returning listeners come to, wherever both are given."""
+
+ENGAGEMENT_RULES = (
+    *SPLIT_IDENTITIES,
     SPL,
     KnownValues(column="engagement_context", values=(CATALOG, PLAYLIST)),
     PlaylistPosition(

@@ -11,6 +11,7 @@ from soundlink_assets.schema.fields import (
     COUNTRY_CODE,
     ENGAGEMENT_FIELDS,
     ENGAGEMENT_RULES,
+    SPLIT_IDENTITIES,
     STREAMS_PER_LISTENER,
     UUID,
     count,
@@ -18,7 +19,7 @@ from soundlink_assets.schema.fields import (
     identity_formats,
     unreported_count,
 )
-from soundlink_assets.schema.rules import Format, KnownValues, RatioIdentity, SumIdentity
+from soundlink_assets.schema.rules import Format, KnownValues, RatioIdentity
 from soundlink_assets.schema.tables import Column, Kind, Table, column, optional
 
 SOUNDLINKS = Table(
@@ -137,18 +138,7 @@ SOUNDLINK_COUNTRY_DAILY = Export(
         ),
     ),
     rules=(
-        SumIdentity(
-            total="listeners",
-            parts=("new_listeners", "returning_listeners"),
-            meaning="Listeners are new and returning listeners together.",
-            blocking=True,
-        ),
-        SumIdentity(
-            total="streams",
-            parts=("new_listener_streams", "returning_listener_streams"),
-            meaning="Streams are the plays of new and of returning listeners together.",
-            blocking=True,
-        ),
+        *SPLIT_IDENTITIES,
         STREAMS_PER_LISTENER,
         _CTR_LP,
         *identity_formats("soundlink"),

@@ -292,8 +292,8 @@ def _queue(cursor: Any, deadline: Deadline) -> None:
         holder = cursor.fetchone()
         deadline.pause(f"locked by {holder[0] if holder else 'a process that is just done'}")
         left = deadline.wait_seconds - (time.monotonic() - deadline.began)
-        patience = max(1, int(min(left, _QUEUE_SECONDS) * 1000))
-        cursor.execute(f"SET lock_timeout = {patience:d}")
+        wait_ms = max(1, int(min(left, _QUEUE_SECONDS) * 1000))
+        cursor.execute(f"SET lock_timeout = {wait_ms:d}")
         try:
             cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         except psycopg2.errors.LockNotAvailable:
