@@ -24,6 +24,7 @@ from soundlink_assets.assets.derived import DERIVATIONS, daily_asset, scorecards
 from soundlink_assets.assets.derived_checks import INVARIANTS, derived_checks
 from soundlink_assets.assets.exports import export_asset
 from soundlink_assets.assets.listing import listing_asset
+from soundlink_assets.assets.maintenance import maintenance_job, maintenance_schedule
 from soundlink_assets.assets.nowcast import BACKTEST_KEY, nowcast_assets
 from soundlink_assets.assets.overview import OVERVIEW_KEY, overview_asset
 from soundlink_assets.assets.partitions import daily_partitions
@@ -96,12 +97,13 @@ def build_definitions(
         path = report_path(settings.warehouse)
         assets.append(report_asset(warehouse, path, clock, check_keys_of([*assets, *checks])))
         automation = automation_of(settings, exports, assets, APART, clock)
+        maintenance = maintenance_job(settings)
         located = dg.with_source_code_references(assets)
     return dg.Definitions(
         assets=located,
         asset_checks=[*checks, *(newest_day_check(export, automation) for export in exports)],
-        jobs=[automation.job],
-        schedules=[daily_schedule(automation)],
+        jobs=[automation.job, maintenance],
+        schedules=[daily_schedule(automation), maintenance_schedule(settings, maintenance)],
         sensors=[
             revision_window_sensor(automation),
             derived_assets_sensor(automation),

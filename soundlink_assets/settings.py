@@ -112,6 +112,13 @@ class Settings(BaseSettings):
         default=None,
         description="Folder or bucket of a lake's files; its catalog remembers it.",
     )
+    snapshot_days: int = Field(
+        default=7,
+        ge=1,
+        le=3660,
+        description="How long a past state of a lake stays readable, in days; older ones are "
+        "removed by maintenance.",
+    )
     quarantine_dir: Path = Field(
         default=Path("data/quarantine"),
         description="Folder for refused bodies, with the reason beside each.",

@@ -49,8 +49,11 @@ def test_asset_keys_job_schedule_and_sensors_are_these(definitions: dg.Definitio
         "soundlink/campaigns",
     ]
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"daily_exports"}
-    assert [schedule.name for schedule in repository.schedule_defs] == ["daily_exports_schedule"]
+    assert jobs == {"daily_exports", "maintain_warehouse"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "daily_exports_schedule",
+        "maintain_warehouse_schedule",
+    }
     assert "revision_window_sensor" in {sensor.name for sensor in repository.sensor_defs}
 
 

@@ -39,6 +39,7 @@ NOT_RUN = {
     "make check": "run by CI beside the tests",
     "make quick": "would run itself",
     "soundlink-assets dev": "serves until stopped; driven in test_ui.py",
+    "soundlink-assets move": "needs PostgreSQL; run in cli/test_maintain.py",
     "soundlink-assets sandbox": "serves until stopped; the test's own sandbox runs instead",
     ". .venv/bin/activate": "the tests run inside the environment",
     "export SOUNDLINK_API_KEY=sk_...": "the sandbox's key stands in the environment instead",

@@ -11,8 +11,22 @@ from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
 from soundlink_assets.cli.doctor import doctor
 from soundlink_assets.cli.init import init
+from soundlink_assets.cli.maintain import maintain
+from soundlink_assets.cli.move import move
 from soundlink_assets.cli.prune import prune
 from soundlink_assets.cli.report import report
 from soundlink_assets.cli.sandbox import sandbox
 
-__all__ = ["app", "backfill", "demo", "dev", "doctor", "init", "prune", "report", "sandbox"]
+__all__ = [
+    "app",
+    "backfill",
+    "demo",
+    "dev",
+    "doctor",
+    "init",
+    "maintain",
+    "move",
+    "prune",
+    "report",
+    "sandbox",
+]

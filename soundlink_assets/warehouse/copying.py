@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Callable
 from typing import cast
 
 from soundlink_assets.warehouse.duckdb_warehouse import DuckDBWarehouse
@@ -15,7 +16,13 @@ COPIED_ROWS = 100_000
 _MARK = re.compile(r"'[0-9a-f]{32}'")
 
 
-def copy_warehouse(source: Warehouse, target: Warehouse) -> dict[str, int]:
+Told = Callable[[str, int], None]
+"""Is told each table that has been copied, and its rows."""
+
+
+def copy_warehouse(
+    source: Warehouse, target: Warehouse, told: Told = lambda _table, _rows: None
+) -> dict[str, int]:
     """Copy every table of `source` to an empty `target`; the rows of each table.
 
     Comments and `_as_of` macros are copied too. WarehouseError if the target has tables.
@@ -24,17 +31,17 @@ def copy_warehouse(source: Warehouse, target: Warehouse) -> dict[str, int]:
     with read.connect(writes=False, purpose=f"copied to {target.name}") as old:
         old.begin()
         return written.in_transaction(
-            f"copied from {source.name}", lambda new: _copy_all(old, new, target.name)
+            f"copied from {source.name}", lambda new: _copy_all(old, new, target.name, told)
         )
 
 
-def _copy_all(old: Connection, new: Connection, target: str) -> dict[str, int]:
+def _copy_all(old: Connection, new: Connection, target: str, told: Told) -> dict[str, int]:
     if taken := _tables(new):
         raise WarehouseError(f"{target} is not empty: it has {len(taken)} tables. Name a new one.")
-    copied = {
-        f"{schema}.{name}": _copy_table(old, new, schema, name, comment)
-        for schema, name, comment in _tables(old)
-    }
+    copied = {}
+    for schema, name, comment in _tables(old):
+        rows = copied[f"{schema}.{name}"] = _copy_table(old, new, schema, name, comment)
+        told(f"{schema}.{name}", rows)
     macros = old.execute(
         "SELECT schema_name, function_name, parameters, macro_definition FROM duckdb_functions() "
         "WHERE database_name = current_database() AND function_type = 'table_macro'"

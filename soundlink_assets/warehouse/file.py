@@ -71,10 +71,16 @@ class FileWarehouse(DuckDBWarehouse):
     @override
     def maintain(self, older_than: timedelta) -> Mapping[str, int]:
         """Write what the log beside the file holds into the file; there is nothing to remove."""
-        before = self.file.stat().st_size if self.file.exists() else 0
+        if not self.file.exists():
+            return {}
+        before = self._bytes()
         with self.connect(writes=True, purpose="maintenance") as connection:
             connection.execute("CHECKPOINT")
-        return {"bytes_freed": max(0, before - self.file.stat().st_size)}
+        return {"bytes_freed": max(0, before - self._bytes())}
+
+    def _bytes(self) -> int:
+        log = Path(f"{self.file}.wal")
+        return sum(file.stat().st_size for file in (self.file, log) if file.exists())
 
     @override
     def facts(self) -> WarehouseFacts:

@@ -51,6 +51,9 @@ COMMIT_ATTEMPTS = 5
 ORPHANED_AFTER = timedelta(days=1)
 """Files that no snapshot knows are removed at this age: a younger one may belong to a write."""
 
+REWRITTEN_FROM = ", delete_threshold => 0.5"
+"""A file is written anew once this share of its rows has been deleted."""
+
 _QUEUE_SECONDS = 10.0
 """How long a writer waits in PostgreSQL's queue before it looks again for whom it waits."""
 
@@ -119,26 +122,38 @@ class LakeWarehouse(DuckDBWarehouse):
     def maintain(self, older_than: timedelta) -> Mapping[str, int]:
         before = datetime.now(UTC) - older_than
         orphaned = datetime.now(UTC) - max(older_than, ORPHANED_AFTER)
-        with self.connect(writes=True, purpose="maintenance") as connection:
+        purpose, deadline = "maintenance", Deadline(WAIT_SECONDS, self.log)
+        with self._explained():
+            if not self._exists():
+                return {}
+            with (
+                self._locked(purpose, deadline) as lock,
+                self._cursor(writes=True) as connection,
+            ):
 
-            def call(statement: str) -> int:
-                return len(connection.execute(f"CALL {statement}").fetchall())
+                def call(function: str, option: str = "") -> list[tuple[Any, ...]]:
+                    # Compaction beside a writer loses deletes, and cannot be fenced: DuckLake
+                    # takes no change and compaction in one transaction.
+                    lock.execute("SELECT 1")
+                    return connection.execute(f"CALL {function}('{CATALOG}'{option})").fetchall()
 
-            call(f"ducklake_flush_inlined_data('{CATALOG}')")
-            return {
-                "files_merged": call(f"ducklake_merge_adjacent_files('{CATALOG}')"),
-                "snapshots_expired": call(
-                    f"ducklake_expire_snapshots('{CATALOG}', older_than => '{before}'::TIMESTAMPTZ)"
-                ),
-                "files_removed": call(
-                    f"ducklake_cleanup_old_files('{CATALOG}', "
-                    f"older_than => '{before}'::TIMESTAMPTZ)"
-                ),
-                "orphans_removed": call(
-                    f"ducklake_delete_orphaned_files('{CATALOG}', "
-                    f"older_than => '{orphaned}'::TIMESTAMPTZ)"
-                ),
-            }
+                def older(moment: datetime) -> str:
+                    return f", older_than => '{moment}'::TIMESTAMPTZ"
+
+                flushed = call("ducklake_flush_inlined_data")
+                expired = call("ducklake_expire_snapshots", older(before))
+                merged = call("ducklake_merge_adjacent_files")
+                rewritten = call("ducklake_rewrite_data_files", REWRITTEN_FROM)
+                removed = call("ducklake_cleanup_old_files", older(before))
+                orphans = call("ducklake_delete_orphaned_files", older(orphaned))
+        return {
+            "rows_flushed": sum(rows for _, _, rows in flushed),
+            "snapshots_expired": len(expired),
+            "files_merged": sum(files for _, _, files, _ in merged),
+            "files_rewritten": sum(files for _, _, files, _ in rewritten),
+            "files_removed": len(removed),
+            "orphans_removed": len(orphans),
+        }
 
     @override
     def facts(self) -> WarehouseFacts:
@@ -169,12 +184,13 @@ class LakeWarehouse(DuckDBWarehouse):
         return postgres
 
     @contextmanager
-    def _locked(self, purpose: str, deadline: Deadline) -> Iterator[None]:
+    def _locked(self, purpose: str, deadline: Deadline) -> Iterator[Any]:
+        """The lock of writers, for as long as the yielded cursor's connection lives."""
         with closing(self._postgres(purpose)) as postgres, postgres.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
             if not cursor.fetchone()[0]:
                 _queue(cursor, deadline)
-            yield
+            yield cursor
 
     @contextmanager
     def _cursor(self, *, writes: bool) -> Iterator[Connection]:

@@ -160,6 +160,8 @@ class Warehouse(Protocol):
     def maintain(self, older_than: timedelta) -> Mapping[str, int]:
         """Compact it, and remove what it no longer needs; how much of each was done.
 
+        Nothing is done, and said, about a warehouse that does not exist yet.
+
         What readers of a state that is younger than `older_than` need stays.
         """
 
