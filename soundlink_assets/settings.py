@@ -26,6 +26,9 @@ LONGEST_LABEL = 64
 
 DEFAULT_BASE_URL = "https://api.getsoundlink.com"
 
+LAKE = "ducklake:postgres:"
+"""What the setting of a lake begins with; the words that libpq connects with follow."""
+
 MISSPELT_PREFIX = 0.92
 """How alike a variable without our prefix must be to a setting to be taken for a misspelt one."""
 
@@ -161,7 +164,8 @@ class Settings(BaseSettings):
     )
     budget_dir: Path = Field(
         default=Path("~/.cache/soundlink_assets"),
-        description="Folder where all processes of this machine count the requests of a key.",
+        description="Folder where all processes of this machine count the requests of a key; on a "
+        "lake they are counted in its database.",
     )
     allow_several_organisations: bool = Field(
         default=False,
@@ -191,7 +195,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_warehouse(cls, value: str) -> str:
         scheme = value.partition(":")[0]
-        if scheme in {"md", "ducklake"} and not value.startswith("ducklake:postgres:"):
+        if scheme in {"md", "ducklake"} and not value.startswith(LAKE):
             raise ValueError("give a file path, or ducklake:postgres: and libpq's words")
         return value
 

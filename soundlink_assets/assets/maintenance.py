@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from soundlink_assets.settings import Settings
-from soundlink_assets.warehouse.protocol import LAKE
+from soundlink_assets.settings import LAKE, Settings
 
 if TYPE_CHECKING:
     from soundlink_assets.warehouse import Warehouse

@@ -31,7 +31,7 @@ from soundlink_assets.schema.analytics import (
 from soundlink_assets.schema.nowcast import REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.window import Window
-from soundlink_assets.warehouse.protocol import LAKE
+from soundlink_assets.settings import LAKE
 
 if TYPE_CHECKING:
     import polars as pl

@@ -54,21 +54,13 @@ def campaign_count(findings: list[Finding]) -> int | None:
 
 def client_of(settings: Settings, style: AuthStyle) -> "SoundlinkClient":
     """A client that tries once and waits for nothing long."""
-    from soundlink_assets.provider import (
-        RequestBudget,
-        SoundlinkClient,
-        budget_file,
-        provider_limits,
-    )
+    from soundlink_assets.provider import RequestBudget, SoundlinkClient
 
-    key = settings.require_api_key()
-    limits = provider_limits(settings.requests_per_minute, settings.requests_per_hour)
-    file = budget_file(settings.budget_dir, key, settings.base_url)
     return SoundlinkClient(
-        key,
+        settings.require_api_key(),
         base_url=settings.base_url,
         auth_style=style,
-        budget=RequestBudget(file, limits, longest_wait_seconds=MOMENT_SECONDS),
+        budget=RequestBudget.from_settings(settings, MOMENT_SECONDS),
         quarantine_dir=settings.quarantine_dir,
         timeout_seconds=min(settings.timeout_seconds, LONGEST_WAIT_SECONDS),
         max_attempts=1,

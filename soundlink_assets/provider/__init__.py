@@ -25,7 +25,8 @@ bodies, keeping what is refused. What columns and rules an export has belongs to
 rows are stored to `warehouse`, and when to fetch to `assets`.
 """
 
-from soundlink_assets.provider.budget import Limit, RequestBudget, budget_file, provider_limits
+from soundlink_assets.provider.budget import Limit, RequestBudget, provider_limits
+from soundlink_assets.provider.budget_store import PostgresStore, SqliteStore
 from soundlink_assets.provider.client import Overview, SoundlinkClient
 from soundlink_assets.provider.deliveries import Delivery, FailedDelivery
 from soundlink_assets.provider.errors import (
@@ -56,16 +57,17 @@ __all__ = [
     "Limit",
     "NotFoundError",
     "Overview",
+    "PostgresStore",
     "RateLimitError",
     "RequestBudget",
     "ScopeError",
     "ServerError",
     "SoundlinkClient",
     "SoundlinkError",
+    "SqliteStore",
     "StoppedError",
     "TransportError",
     "TruncatedDeliveryError",
     "UnknownIdError",
-    "budget_file",
     "provider_limits",
 ]

@@ -1,4 +1,4 @@
-"""The request budget of a key, shared by every process of this machine that uses the key.
+"""The request budget of a key, shared by every process that uses the key.
 
 Guarantees that the provider receives no more requests in any span than the limits allow, whatever
 the number of processes and threads. A request occupies its place from the moment it was let go
@@ -6,23 +6,20 @@ until one span after its answer began: it reached the provider at some moment be
 if N requests arrive within one span, the last of them to be let go found the other N - 1 counted.
 
 What the provider asks for with `Retry-After` is kept here too, because it holds for the key.
+Where the counts are, and whose clock they follow, is in `budget_store`.
 """
 
-import hashlib
 import logging
 import math
-import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Self
 
-from pydantic import SecretStr
-
-from soundlink_assets.provider.errors import BudgetError, BudgetUsedUpError
+from soundlink_assets.provider.budget_store import BudgetStore, Counts, budget_store
+from soundlink_assets.provider.errors import BudgetUsedUpError
 from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.provider.retries import (
     SAY_AGAIN_SECONDS,
@@ -30,6 +27,7 @@ from soundlink_assets.provider.retries import (
     check_stop,
     wait_unless_stopped,
 )
+from soundlink_assets.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -42,19 +40,14 @@ FLIGHT_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 60.0
 """Longest single sleep, so that a machine that was suspended does not oversleep for long."""
 
-_LOCK_SECONDS = 30.0
-
-_TABLES = (
-    """create table if not exists requests
-       (id integer primary key, sent_at real not null, answered_at real)""",
-    "create table if not exists pause (until real not null)",
+_TAKEN_UNTIL = (
+    "coalesce(answered_at, case when sent_at + :flight < :now then sent_at + :flight else :now end)"
 )
-
-_FORGET = "delete from requests where coalesce(answered_at, min(:now, sent_at + :flight)) <= :old"
-_TAKEN_BEFORE = """
-select coalesce(answered_at, min(:now, sent_at + :flight)) as taken_until from requests
-order by taken_until desc limit 1 offset :newer
-"""
+_FORGET = f"delete from requests where {_TAKEN_UNTIL} <= :old"  # noqa: S608 - of constants
+_TAKEN_BEFORE = (
+    f"select {_TAKEN_UNTIL} as taken_until from requests "  # noqa: S608 - of constants
+    "order by taken_until desc limit 1 offset :newer"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,104 +66,104 @@ def provider_limits(per_minute: int, per_hour: int) -> tuple[Limit, ...]:
     return Limit(per_minute, MINUTE_SECONDS), Limit(per_hour, HOUR_SECONDS)
 
 
-def budget_file(folder: Path, key: SecretStr, base_url: str) -> Path:
-    """The file in which the requests of that key to that API are counted.
-
-    The name is a one-way hash, so that it does not give the key away.
-    """
-    digest = hashlib.sha256(f"{base_url}\n{key.get_secret_value()}".encode()).hexdigest()
-    return folder / f"requests-{digest[:32]}.sqlite"
-
-
 class RequestBudget:
     """Lets requests go, one by one, as the limits allow. Safe for threads and processes.
 
-    `clock` gives seconds since the epoch and must be the same for all processes. A request that
-    would have to wait longer than `longest_wait_seconds` is refused instead: runs wait, the doctor
-    does not.
+    A request that would have to wait longer than `longest_wait_seconds` is refused instead: runs
+    wait, the doctor does not.
     """
 
     def __init__(
         self,
-        file: Path,
+        store: BudgetStore,
         limits: Sequence[Limit],
         *,
-        clock: Callable[[], float] = time.time,
         wait: Wait = wait_unless_stopped,
         longest_wait_seconds: float = math.inf,
     ) -> None:
         self._longest_wait_seconds = longest_wait_seconds
-        self._file = file
+        self._store = store
         self._limits = tuple(limits)
-        self._clock = clock
         self._wait = wait
         self._announced_at = self._announced_until = 0.0
+
+    @classmethod
+    def from_settings(cls, settings: Settings, longest_wait_seconds: float = math.inf) -> Self:
+        """The budget of the key in the settings. Raises SettingsError if there is none."""
+        return cls(
+            budget_store(settings, settings.require_api_key()),
+            provider_limits(settings.requests_per_minute, settings.requests_per_hour),
+            longest_wait_seconds=longest_wait_seconds,
+        )
 
     @contextmanager
     def request(self, stop: threading.Event) -> Iterator[float]:
         """Waits until a request may go; leave the block when its answer has begun or failed.
 
         Gives the seconds waited. Raises StoppedError once `stop` is set, and BudgetError if the
-        file cannot be used; BudgetUsedUpError if the wait would be too long.
+        store cannot be used; BudgetUsedUpError if the wait would be too long.
         """
-        asked_at = self._clock()
-        ticket, sent_at = self._admit(stop)
+        ticket, waited = self._admit(stop)
         try:
-            yield sent_at - asked_at
+            yield waited
         finally:
-            with self._transaction() as connection:
-                connection.execute(
-                    "update requests set answered_at = ? where id = ?", (self._clock(), ticket)
+            with self._store.transaction() as counts:
+                counts.execute(
+                    "update requests set answered_at = :now where id = :id",
+                    {"now": counts.now, "id": ticket},
                 )
 
     def pause(self, seconds: float) -> None:
         """Let nothing go for `seconds`, at most LONGEST_RETRY_AFTER_SECONDS: we were told to."""
-        until = self._clock() + min(seconds, LONGEST_RETRY_AFTER_SECONDS)
-        with self._transaction() as connection:
-            connection.execute("insert into pause values (?)", (until,))
+        with self._store.transaction() as counts:
+            until = counts.now + min(seconds, LONGEST_RETRY_AFTER_SECONDS)
+            counts.execute("insert into pause values (:until)", {"until": until})
 
     def _admit(self, stop: threading.Event) -> tuple[int, float]:
+        """The ticket of a request that may go, and the seconds waited for it."""
+        asked_at = None
         while True:
             check_stop(stop)
-            with self._transaction() as connection:
-                now = self._clock()
-                self._tidy(connection, now)
-                free_at, reason = self._free_at(connection, now)
+            with self._store.transaction() as counts:
+                now = counts.now
+                asked_at = now if asked_at is None else asked_at
+                self._tidy(counts)
+                free_at, reason = self._free_at(counts)
                 if free_at <= now:
-                    ticket = connection.execute(
-                        "insert into requests (sent_at) values (?) returning id", (now,)
-                    ).fetchone()[0]
-                    return int(ticket), now
+                    ((ticket,),) = counts.execute(
+                        "insert into requests (sent_at) values (:now) returning id", {"now": now}
+                    )
+                    return int(ticket), now - asked_at
             if free_at - now > self._longest_wait_seconds:
                 raise _used_up(now, free_at, reason)
             self._announce(now, free_at, reason)
             self._wait(min(free_at - now, _LOOK_AGAIN_SECONDS), stop)
 
-    def _tidy(self, connection: sqlite3.Connection, now: float) -> None:
+    def _tidy(self, counts: Counts) -> None:
         """Forget what no limit counts any more; a clock that was set back must not block us."""
         longest = max(limit.seconds for limit in self._limits)
-        known = {"now": now, "flight": FLIGHT_SECONDS, "old": now - longest}
-        connection.execute("update requests set sent_at = :now where sent_at > :now", known)
-        connection.execute("update requests set answered_at = :now where answered_at > :now", known)
-        connection.execute(_FORGET, known)
-        connection.execute(
-            "delete from pause where until <= ? or until > ?",
-            (now, now + LONGEST_RETRY_AFTER_SECONDS),
+        now = {"now": counts.now}
+        counts.execute("update requests set sent_at = :now where sent_at > :now", now)
+        counts.execute("update requests set answered_at = :now where answered_at > :now", now)
+        counts.execute(_FORGET, now | {"flight": FLIGHT_SECONDS, "old": counts.now - longest})
+        counts.execute(
+            "delete from pause where until <= :now or until > :latest",
+            now | {"latest": counts.now + LONGEST_RETRY_AFTER_SECONDS},
         )
 
-    def _free_at(self, connection: sqlite3.Connection, now: float) -> tuple[float, str]:
+    def _free_at(self, counts: Counts) -> tuple[float, str]:
         """When the next request may go at the earliest, and what it waits for."""
-        paused_until = connection.execute("select max(until) from pause").fetchone()[0]
-        waits = [(now, "")]
+        ((paused_until,),) = counts.execute("select max(until) from pause", {})
+        waits = [(counts.now, "")]
         if paused_until is not None:
             waits.append((paused_until, "because the provider asked for it"))
         for limit in self._limits:
-            row = connection.execute(
+            taken = counts.execute(
                 _TAKEN_BEFORE,
-                {"now": now, "flight": FLIGHT_SECONDS, "newer": limit.requests - 1},
-            ).fetchone()
-            if row is not None:
-                waits.append((row[0] + limit.seconds, f"for the request budget ({limit})"))
+                {"now": counts.now, "flight": FLIGHT_SECONDS, "newer": limit.requests - 1},
+            )
+            for (taken_until,) in taken:
+                waits.append((taken_until + limit.seconds, f"for the request budget ({limit})"))
         return max(waits)
 
     def _announce(self, now: float, until: float, reason: str) -> None:
@@ -181,31 +174,6 @@ class RequestBudget:
         self._announced_at, self._announced_until = now, until
         clock = datetime.fromtimestamp(until, UTC)
         log.warning("waiting %.0f s %s, until %s UTC", until - now, reason, f"{clock:%H:%M:%S}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """The file, locked against all other processes and threads until the block ends.
-
-        A connection for each use: nothing to share between threads, or to carry over a fork.
-        """
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with closing(
-                sqlite3.connect(self._file, timeout=_LOCK_SECONDS, isolation_level=None)
-            ) as connection:
-                # The counts need not survive a power cut, only a killed process.
-                connection.execute("pragma synchronous = off")
-                connection.execute("begin immediate")
-                for table in _TABLES:
-                    connection.execute(table)
-                yield connection
-                connection.execute("commit")
-        except (OSError, sqlite3.Error) as error:
-            raise BudgetError(
-                f"the request budget cannot be kept in {self._file}: {error}",
-                hint="Set SOUNDLINK_BUDGET_DIR to a folder that this user may write to. A damaged "
-                "file can be deleted.",
-            ) from None
 
 
 def _used_up(now: float, free_at: float, reason: str) -> BudgetUsedUpError:

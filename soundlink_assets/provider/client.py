@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import SecretStr
 
 from soundlink_assets.clock import Clock, utc_now
-from soundlink_assets.provider.budget import RequestBudget, budget_file, provider_limits
+from soundlink_assets.provider.budget import RequestBudget
 from soundlink_assets.provider.deliveries import (
     Delivery,
     ExportRequest,
@@ -144,14 +144,10 @@ class SoundlinkClient:
     def from_settings(cls, settings: Settings, clock: Clock = utc_now) -> Self:
         """The client that the settings describe. Raises SettingsError if there is no usable key."""
         key = settings.require_api_key()
-        budget = RequestBudget(
-            budget_file(settings.budget_dir, key, settings.base_url),
-            provider_limits(settings.requests_per_minute, settings.requests_per_hour),
-        )
         return cls(
             key,
             base_url=settings.base_url,
-            budget=budget,
+            budget=RequestBudget.from_settings(settings),
             quarantine_dir=settings.quarantine_dir,
             auth_style=settings.auth_style,
             timeout_seconds=settings.timeout_seconds,

@@ -23,6 +23,7 @@ import duckdb
 import psycopg2
 from typing_extensions import override
 
+from soundlink_assets.settings import LAKE
 from soundlink_assets.warehouse.duckdb_warehouse import (
     FACTS_WAIT_SECONDS,
     WRITER_MEMORY,
@@ -37,7 +38,7 @@ from soundlink_assets.warehouse.errors import (
     WarehouseError,
 )
 from soundlink_assets.warehouse.lock import Deadline, process_note
-from soundlink_assets.warehouse.protocol import LAKE, WAIT_SECONDS, WarehouseFacts, without_password
+from soundlink_assets.warehouse.protocol import WAIT_SECONDS, WarehouseFacts, without_password
 from soundlink_assets.warehouse.tables import Connection, literal, transaction
 
 CATALOG = "warehouse"

@@ -1,6 +1,6 @@
 """What every kind of warehouse can do, and how one is opened from its setting.
 
-How a kind does it is in the module of that kind. Standard library and `schema` only.
+How a kind does it is in the module of that kind. Light: neither DuckDB nor polars.
 """
 
 import logging
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.schema.window import Window
+from soundlink_assets.settings import LAKE
 from soundlink_assets.warehouse.batch import DeliveryBatch, StoredDays
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 600.0
 """How long a locked warehouse is waited for."""
-
-LAKE = "ducklake:postgres:"
-"""What the setting of a lake begins with; the words that libpq connects with follow."""
 
 _PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(?<=:)(?<!:/)([^:@/\s]+)(?=@)")
 """In words or in an URI of libpq."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from soundlink_assets.provider import RequestBudget, SoundlinkClient, provider_limits
+from soundlink_assets.provider import RequestBudget, SoundlinkClient, SqliteStore, provider_limits
 from soundlink_assets.provider.retries import check_stop
 from soundlink_assets.sandbox import RunningSandbox, serving
 from soundlink_assets_tests.provider.fake_time import Time
@@ -46,9 +46,8 @@ def waits() -> Waits:
 def budget(tmp_path: Path, waits: Waits) -> RequestBudget:
     """A budget that lives in the same time as the waits between attempts."""
     return RequestBudget(
-        tmp_path / "budget.sqlite",
+        SqliteStore(tmp_path / "budget.sqlite", waits.time),
         provider_limits(10_000, 10_000),
-        clock=waits.time,
         wait=waits.time.wait,
     )
 

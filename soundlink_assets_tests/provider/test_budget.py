@@ -24,24 +24,30 @@ from soundlink_assets.provider import (
     BudgetError,
     BudgetUsedUpError,
     Limit,
+    PostgresStore,
     RequestBudget,
     SoundlinkClient,
+    SqliteStore,
     StoppedError,
-    budget_file,
     provider_limits,
 )
 from soundlink_assets.provider.budget import FLIGHT_SECONDS
 from soundlink_assets.provider.responses import LONGEST_RETRY_AFTER_SECONDS
 from soundlink_assets.provider.retries import check_stop
 from soundlink_assets.sandbox import SandboxConfig, serving
+from soundlink_assets.settings import Settings
+from soundlink_assets_tests.postgres import Postgres, postgres
 from soundlink_assets_tests.provider.conftest import KEY
 from soundlink_assets_tests.provider.fake_time import NOON, Time
 
+__all__ = ["postgres"]
+
 NEVER = threading.Event()
+SECRET = "s3cr3t-of-the-lake"  # noqa: S105  # looked for in what is shown
 
 
 def budget_of(folder: Path, limits: Sequence[Limit], clock: Time) -> RequestBudget:
-    return RequestBudget(folder / "budget.sqlite", limits, clock=clock, wait=clock.wait)
+    return RequestBudget(SqliteStore(folder / "budget.sqlite", clock), limits, wait=clock.wait)
 
 
 def send(budget: RequestBudget) -> None:
@@ -142,10 +148,10 @@ def test_the_provider_limits_make_a_burst_wait_for_the_minute_and_then_the_hour(
 PROCESS = """
 import json, random, sys, threading, time
 from pathlib import Path
-from soundlink_assets.provider.budget import Limit, RequestBudget
+from soundlink_assets.provider import Limit, PostgresStore, RequestBudget, SqliteStore
 
-file, seed, threads, requests = Path(sys.argv[1]), *map(int, sys.argv[2:5])
-budget = RequestBudget(file, [Limit(*limit) for limit in json.loads(sys.argv[5])])
+seed, threads, requests = map(int, sys.argv[2:5])
+budget = RequestBudget(eval(sys.argv[1]), [Limit(*limit) for limit in json.loads(sys.argv[5])])
 stop, moments = threading.Event(), []
 
 def ask(number):
@@ -163,8 +169,15 @@ print(json.dumps(moments))
 """
 
 
-def test_several_processes_and_threads_share_one_budget(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["file", "postgres"])
+def test_several_processes_and_threads_share_one_budget(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     limits = [Limit(8, 0.4), Limit(20, 1.5)]
+    store = f"SqliteStore(Path({str(tmp_path / 'b.sqlite')!r}))"
+    if kind == "postgres":
+        words = request.getfixturevalue("postgres").new_database()
+        store = f"PostgresStore({words!r}, 'requests-of-a-key')"
     arguments = [
         "3",
         "4",
@@ -172,7 +185,7 @@ def test_several_processes_and_threads_share_one_budget(tmp_path: Path) -> None:
     ]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(tmp_path / "b.sqlite"), str(seed), *arguments],
+            [sys.executable, "-c", PROCESS, store, str(seed), *arguments],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -194,8 +207,9 @@ def test_a_process_that_is_killed_mid_request_gives_its_place_back(tmp_path: Pat
     holding = (
         "import sys, threading, time\n"
         "from pathlib import Path\n"
-        "from soundlink_assets.provider.budget import Limit, RequestBudget\n"
-        "with RequestBudget(Path(sys.argv[1]), [Limit(1, 10)]).request(threading.Event()):\n"
+        "from soundlink_assets.provider import Limit, RequestBudget, SqliteStore\n"
+        "store = SqliteStore(Path(sys.argv[1]))\n"
+        "with RequestBudget(store, [Limit(1, 10)]).request(threading.Event()):\n"
         "    print('sent', flush=True); time.sleep(600)\n"
     )
     process = subprocess.Popen(
@@ -208,7 +222,7 @@ def test_a_process_that_is_killed_mid_request_gives_its_place_back(tmp_path: Pat
     process.wait()
 
     clock = Time(now=sent_by)
-    send(RequestBudget(file, [Limit(1, 10)], clock=clock, wait=clock.wait))
+    send(RequestBudget(SqliteStore(file, clock), [Limit(1, 10)], wait=clock.wait))
 
     assert 10 < clock.now - sent_by <= FLIGHT_SECONDS + 10
 
@@ -314,7 +328,7 @@ def test_a_clock_that_is_set_back_delays_by_no_more_than_a_span(tmp_path: Path) 
 
 
 def test_a_stop_ends_the_wait(tmp_path: Path) -> None:
-    budget = RequestBudget(tmp_path / "b.sqlite", [Limit(1, 3600)])
+    budget = RequestBudget(SqliteStore(tmp_path / "b.sqlite"), [Limit(1, 3600)])
     send(budget)
     stop = threading.Event()
     ended: list[BaseException] = []
@@ -348,7 +362,7 @@ def test_old_requests_are_forgotten(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_ends_in_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where a folder should be")
-    budget = RequestBudget(tmp_path / "taken" / "b.sqlite", provider_limits(60, 600))
+    budget = RequestBudget(SqliteStore(tmp_path / "taken" / "b.sqlite"), provider_limits(60, 600))
 
     with pytest.raises(BudgetError, match="SOUNDLINK_BUDGET_DIR") as raised:
         send(budget)
@@ -361,19 +375,55 @@ def test_a_damaged_file_ends_in_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "b.sqlite").write_bytes(b"no database at all, and more than a header of it" * 20)
 
     with pytest.raises(BudgetError, match="can be deleted"):
-        send(RequestBudget(tmp_path / "b.sqlite", provider_limits(60, 600)))
+        send(RequestBudget(SqliteStore(tmp_path / "b.sqlite"), provider_limits(60, 600)))
 
 
-def test_the_file_is_one_for_each_key_and_address_and_names_neither(tmp_path: Path) -> None:
-    secret = KEY
-    one = budget_file(tmp_path, SecretStr(secret), "https://api.getsoundlink.com")
-    other_key = budget_file(tmp_path, SecretStr(secret + "0"), "https://api.getsoundlink.com")
-    other_url = budget_file(tmp_path, SecretStr(secret), "https://api.example.com")
+def test_there_is_one_file_for_each_key_and_address_and_it_names_neither(tmp_path: Path) -> None:
+    def files(key: str, base_url: str = "https://api.getsoundlink.com") -> set[str]:
+        given = Settings(budget_dir=tmp_path, api_key=SecretStr(key), base_url=base_url)
+        send(RequestBudget.from_settings(given))
+        return {file.name for file in tmp_path.iterdir()}
 
-    assert one == budget_file(tmp_path, SecretStr(secret), "https://api.getsoundlink.com")
-    assert len({one, other_key, other_url}) == 3
-    assert "0123456789" not in one.name
-    assert "getsoundlink" not in one.name
+    one = files(KEY)
+    assert files(KEY) == one
+    assert len(files(KEY + "0")) == 2
+    three = files(KEY, "https://api.example.com")
+    assert len(three) == 3
+    assert not [name for name in three if "0123456789" in name or "example" in name]
+
+
+def test_the_budget_of_a_lake_is_in_its_database_and_holds_no_key(postgres: Postgres) -> None:
+    words = postgres.new_database()
+    settings = Settings(warehouse=f"ducklake:postgres:{words}", api_key=SecretStr(KEY))
+    send(RequestBudget.from_settings(settings))
+    RequestBudget.from_settings(settings).pause(1)
+
+    ((schema,),) = postgres.execute(
+        "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'requests-%'", words
+    )
+    assert KEY not in str(schema)
+    stored = f'SELECT count(answered_at), max(until) FROM "{schema}".requests, "{schema}".pause'
+    ((answered, until),) = postgres.execute(stored, words)
+    assert (answered, type(until)) == (1, float)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"host=127.0.0.1 port=1 dbname=x password={SECRET}",
+        f"dbname=x password=begun {SECRET}",
+        f"postgresql://user:{SECRET}@@127.0.0.1:1/x",
+        f"postgresql://user:x@{SECRET}@127.0.0.1:1/x",
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_without_its_password(words: str) -> None:
+    budget = RequestBudget(PostgresStore(words, "requests"), provider_limits(60, 600))
+
+    with pytest.raises(BudgetError, match="database of the lake") as raised:
+        send(budget)
+
+    assert SECRET not in f"{raised.value!r} {raised.value} {budget!r}"
+    assert raised.value.__suppress_context__
 
 
 def test_two_clients_of_one_key_never_meet_the_providers_limit(tmp_path: Path) -> None:
@@ -383,7 +433,7 @@ def test_two_clients_of_one_key_never_meet_the_providers_limit(tmp_path: Path) -
 
         def ping_often() -> None:
             # Each client has a budget of its own, as two processes have; the file is the same.
-            budget = RequestBudget(tmp_path / "b.sqlite", limits)
+            budget = RequestBudget(SqliteStore(tmp_path / "b.sqlite"), limits)
             with SoundlinkClient(
                 provider.api_key,
                 base_url=provider.base_url,
@@ -407,9 +457,8 @@ def test_who_does_not_want_to_wait_long_is_told_when_a_request_is_free(
 ) -> None:
     now = NOON
     budget = RequestBudget(
-        tmp_path / "budget.sqlite",
+        SqliteStore(tmp_path / "budget.sqlite", lambda: now),
         provider_limits(60, 1),
-        clock=lambda: now,
         longest_wait_seconds=2,
     )
     send(budget)

@@ -8,6 +8,7 @@ import pytest
 from soundlink_assets.provider import (
     RequestBudget,
     SoundlinkClient,
+    SqliteStore,
     TransportError,
     provider_limits,
 )
@@ -30,7 +31,7 @@ def client(base_url: str, folder: Path) -> SoundlinkClient:
     return SoundlinkClient(
         "sk_test_0123456789abcdef",
         base_url=base_url,
-        budget=RequestBudget(folder / "budget.sqlite", provider_limits(1_000, 1_000)),
+        budget=RequestBudget(SqliteStore(folder / "budget.sqlite"), provider_limits(1_000, 1_000)),
         quarantine_dir=folder,
         max_attempts=1,
     )
