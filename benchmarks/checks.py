@@ -75,7 +75,7 @@ def seconds_to_evaluate(settings: Settings) -> float:
     partitions = daily_partitions(settings.start_date)
     steps = (
         *(export_checks(export, partitions) for export in EXPORTS),
-        *(derived_checks(invariants, partitions) for invariants in INVARIANTS),
+        *(derived_checks(invariants, EXPORTS, partitions) for invariants in INVARIANTS),
     )
     warehouse = open_warehouse(settings.warehouse)
     start = time.perf_counter()

@@ -75,7 +75,10 @@ def build_definitions(
     with known_beta_features():
         checks = [
             *(export_checks(export, partitions).definition(warehouse) for export in exports),
-            *(derived_checks(each, partitions).definition(warehouse) for each in INVARIANTS),
+            *(
+                derived_checks(each, exports, partitions).definition(warehouse)
+                for each in INVARIANTS
+            ),
         ]
         assets = [
             *(
@@ -88,7 +91,7 @@ def build_definitions(
                 for scope in scopes
             ),
             *(export_asset(export, exports, partitions, warehouse) for export in exports),
-            *(daily_asset(derivation, partitions) for derivation in DERIVATIONS),
+            *(daily_asset(derivation, exports, partitions) for derivation in DERIVATIONS),
             statements_asset(settings.statements_dir),
             scorecards_asset(clock, warehouse),
             *nowcast_assets(exports, warehouse, clock),

@@ -1,12 +1,15 @@
 """When derived assets follow their sources by themselves: for any day, whoever fetched it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 
-def follows_its_sources() -> dg.AutomationCondition[Any]:
+def follows_its_sources(optional: Sequence[dg.AssetKey] = ()) -> dg.AutomationCondition[Any]:
     """Due when a source was updated since the asset was, once all sources are there and at rest.
+
+    An `optional` source may be missing: not every key opens it, and older days may lack it.
 
     Dagster's `eager` looks at the newest partition alone, so its parts are put together without
     that limit. A run that contains source and asset is not followed: the asset is in progress while
@@ -19,7 +22,7 @@ def follows_its_sources() -> dg.AutomationCondition[Any]:
     ).with_label("any source updated")
     return (
         updated.since_last_handled()
-        & ~dg.AutomationCondition.any_deps_missing()
+        & ~dg.AutomationCondition.any_deps_missing().ignore(dg.AssetSelection.assets(*optional))
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()
         & ~_blocked()

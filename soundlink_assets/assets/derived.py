@@ -1,6 +1,6 @@
 """The assets that answer questions: each a pure function of `metrics` over stored rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,12 @@ from soundlink_assets.assets.partitions import RUN_LENGTH, window_to_fetch
 from soundlink_assets.assets.returns import earned_by, return_checks
 from soundlink_assets.assets.verdicts import result_of
 from soundlink_assets.clock import Clock
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
+from soundlink_assets.schema import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    SOUNDLINK_ENGAGEMENT_DAILY,
+    Export,
+)
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -36,10 +41,10 @@ GROUP = "analytics"
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """A daily table that is computed from the stored days of one export."""
+    """A daily table that is computed from the stored days of each of its sources."""
 
     table: Table
-    source: Export
+    sources: tuple[Export, ...]
     compute: Callable[[StoredDays], Any]
 
 
@@ -52,50 +57,55 @@ def _country_efficiency(stored: StoredDays) -> Any:
 def _spillover_share(stored: StoredDays) -> Any:
     from soundlink_assets.metrics.engagement import spillover_share
 
-    return spillover_share(stored.rows, stored.log)
+    return spillover_share(stored.rows, stored.log, stored.export)
 
 
 def _playlist_track_share(stored: StoredDays) -> Any:
     from soundlink_assets.metrics.engagement import playlist_track_share
 
-    return playlist_track_share(stored.rows, stored.log)
+    return playlist_track_share(stored.rows, stored.log, stored.export)
 
+
+_PLAYS = (CAMPAIGN_ENGAGEMENT_DAILY, SOUNDLINK_ENGAGEMENT_DAILY)
 
 DERIVATIONS = (
-    Derivation(COUNTRY_EFFICIENCY, CAMPAIGN_COUNTRY_DAILY, _country_efficiency),
-    Derivation(SPILLOVER_SHARE, CAMPAIGN_ENGAGEMENT_DAILY, _spillover_share),
-    Derivation(PLAYLIST_TRACK_SHARE, CAMPAIGN_ENGAGEMENT_DAILY, _playlist_track_share),
+    Derivation(COUNTRY_EFFICIENCY, (CAMPAIGN_COUNTRY_DAILY,), _country_efficiency),
+    Derivation(SPILLOVER_SHARE, _PLAYS, _spillover_share),
+    Derivation(PLAYLIST_TRACK_SHARE, _PLAYS, _playlist_track_share),
 )
 
 
 def daily_asset(
-    derivation: Derivation, partitions: dg.PartitionsDefinition[str]
+    derivation: Derivation, exports: Sequence[Export], partitions: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
-    """A derived table by days, partitioned like its export."""
-    table, source = derivation.table, derivation.source
+    """A derived table by days, partitioned like its sources among the `exports`."""
+    table = derivation.table
+    sources = [asset_key(export.table) for export in derivation.sources if export in exports]
 
     @dg.asset(
         key=asset_key(table),
-        ins={"stored": dg.AssetIn(asset_key(source.table))},
+        ins={key.path[-1]: dg.AssetIn(key, dagster_type=StoredDays) for key in sources},
         description=f"{table.description} Grain: {table.grain}.",
         group_name=GROUP,
         owners=OWNERS,
         kinds=KINDS,
-        metadata=asset_metadata(table, sources={source.name: source.table}),
+        metadata=asset_metadata(table, {each.name: each.table for each in derivation.sources}),
         partitions_def=partitions,
         backfill_policy=RUN_LENGTH,
-        automation_condition=follows_its_sources(),
+        automation_condition=follows_its_sources(optional=sources[1:]),
     )
-    def derived(context: dg.AssetExecutionContext, stored: StoredDays) -> Any:
+    def derived(context: dg.AssetExecutionContext, **stored: StoredDays) -> Any:
+        import polars as pl
+
         window = window_to_fetch(context)
-        frame = _computed(lambda: derivation.compute(stored))
+        frame = _computed(lambda: pl.concat(map(derivation.compute, stored.values())))
         counts = dict(frame.group_by(table.day_column).len().iter_rows())
         for day in window.dates():
             context.add_asset_metadata(
                 {"dagster/partition_row_count": counts.get(day, 0)},
                 partition_key=day.isoformat(),
             )
-        return DerivedDays(frame, source, stored)
+        return DerivedDays(frame, list(stored.values()))
 
     return derived
 

@@ -29,7 +29,12 @@ from soundlink_assets.assets.verdicts import (
     not_judged,
     passing,
 )
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, Export
+from soundlink_assets.schema import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    SOUNDLINK_ENGAGEMENT_DAILY,
+    Export,
+)
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -56,7 +61,8 @@ class Totals:
     """What a derived table must add up to.
 
     For each group of `per`, the sum of the table's columns on the left is the sum of the export's
-    column on the right, over the export's rows that have the values of `only`.
+    column on the right, over the rows of its exports that have the values of `only`. Columns of
+    soundlinks have the names that campaigns have for them.
     """
 
     per: tuple[str, ...]
@@ -69,14 +75,14 @@ class Invariants:
     """What must hold for a derived table: its totals, and shares that sum to one per group."""
 
     table: Table
-    source: Export
+    sources: tuple[Export, ...]
     totals: Totals
     shares: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def day(self) -> str:
-        """The column of the day, in the table and in its export."""
-        return self.source.day
+        """The column of the day, in the table and in its exports."""
+        return self.sources[0].day
 
 
 _CAMPAIGN_DAY = ("report_date", "campaign_id")
@@ -86,7 +92,7 @@ _SPLIT = ("promoted", "spillover", "undetermined")
 INVARIANTS = (
     Invariants(
         table=COUNTRY_EFFICIENCY,
-        source=CAMPAIGN_COUNTRY_DAILY,
+        sources=(CAMPAIGN_COUNTRY_DAILY,),
         totals=Totals(
             per=(*_CAMPAIGN_DAY, "currency"),
             sums={(measure,): measure for measure in MEASURES},
@@ -98,7 +104,7 @@ INVARIANTS = (
     ),
     Invariants(
         table=SPILLOVER_SHARE,
-        source=CAMPAIGN_ENGAGEMENT_DAILY,
+        sources=(CAMPAIGN_ENGAGEMENT_DAILY, SOUNDLINK_ENGAGEMENT_DAILY),
         totals=Totals(
             per=(*_CAMPAIGN_DAY, "country_code"),
             sums={tuple(f"{part}_{plays}" for part in _SPLIT): plays for plays in _PLAYS},
@@ -107,7 +113,7 @@ INVARIANTS = (
     ),
     Invariants(
         table=PLAYLIST_TRACK_SHARE,
-        source=CAMPAIGN_ENGAGEMENT_DAILY,
+        sources=(CAMPAIGN_ENGAGEMENT_DAILY, SOUNDLINK_ENGAGEMENT_DAILY),
         totals=Totals(
             per=(*_CAMPAIGN_DAY, "country_code"),
             sums={(plays,): plays for plays in _PLAYS},
@@ -126,14 +132,16 @@ INVARIANTS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredDerived:
-    """The rows of a derived table for a window, and those of its export."""
+    """The rows of a derived table for a window, and those of its exports."""
 
     rows: "pl.DataFrame"
     source: "pl.DataFrame"
 
 
-def derived_checks(invariants: Invariants, partitions: Partitions) -> ChecksStep[StoredDerived]:
-    """The checks of a derived table by days."""
+def derived_checks(
+    invariants: Invariants, exports: Sequence[Export], partitions: Partitions
+) -> ChecksStep[StoredDerived]:
+    """The checks of a derived table by days; what comes of `exports` is in it."""
     asset = asset_key(invariants.table)
     judged = {
         "totals_equal_export": (_said_of_totals(invariants), _judge_totals),
@@ -153,7 +161,7 @@ def derived_checks(invariants: Invariants, partitions: Partitions) -> ChecksStep
             )
             for name, (description, judge) in judged.items()
         ],
-        read=partial(_read, invariants),
+        read=partial(_read, invariants, exports),
     )
 
 
@@ -167,10 +175,11 @@ def _said_of_totals(invariants: Invariants) -> str:
     totals = invariants.totals
     sums = "; ".join(f"`{' + '.join(ours)} = {theirs}`" for ours, theirs in totals.sums.items())
     rows = " and ".join(f"{column} `{value}`" for column, value in totals.only.items())
-    of_rows = f" (its rows with {rows})" if rows else ""
+    sources = " and ".join(source.table.qualified_name for source in invariants.sources)
+    of_rows = f" (rows with {rows})" if rows else ""
     return (
         f"Nothing is lost or counted twice: the sums per {', '.join(totals.per)} equal those of "
-        f"{invariants.source.table.qualified_name}{of_rows}, to the cent and to the play. {sums}."
+        f"{sources}{of_rows}, to the cent and to the play. {sums}."
     )
 
 
@@ -253,14 +262,22 @@ def _judge_ratios(invariants: Invariants, stored: StoredDerived, days: Sequence[
     return Judged(invariants.day, rows, table.key, where=where).verdicts(findings)
 
 
-def _read(invariants: Invariants, warehouse: "Warehouse", window: Window) -> StoredDerived:
+def _read(
+    invariants: Invariants, exports: Sequence[Export], warehouse: "Warehouse", window: Window
+) -> StoredDerived:
+    import polars as pl
+
     totals = invariants.totals
-    needed = dict.fromkeys([*totals.per, *totals.only, *totals.sums.values()])
+    needed = list(dict.fromkeys([*totals.per, *totals.only, *totals.sums.values()]))
     with warehouse.reader("checks") as reader:
-        return StoredDerived(
-            rows=reader.load(invariants.table, window),
-            source=reader.load(invariants.source.table, window, list(needed)),
-        )
+        sources = []
+        for export in invariants.sources:
+            if export in exports:
+                ours = {theirs: name for name, theirs in export.as_of_campaigns.items()}
+                columns = [ours.get(name, name) for name in needed]
+                rows = reader.load(export.table, window, columns).select(columns)
+                sources.append(rows.rename(dict(zip(columns, needed, strict=True))))
+        return StoredDerived(reader.load(invariants.table, window), pl.concat(sources))
 
 
 def _known_sum(column: str) -> "pl.Expr":

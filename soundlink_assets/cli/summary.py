@@ -47,7 +47,7 @@ select campaign_id,
        sum(spillover_streams)::double
          / nullif(sum(promoted_streams) + sum(spillover_streams), 0) as share
 from analytics.spillover_share
-where report_date between $first and $last
+where report_date between $first and $last and link_kind is distinct from 'soundlink'
 group by campaign_id
 order by share desc nulls last, name, campaign_id
 """
@@ -114,7 +114,8 @@ select count(*) as compared,
                   - coalesce(anew.spillover / nullif(anew.promoted + anew.spillover, 0), -1)) > 1e-9
        ) as different
 from anew full join (
-    from analytics.spillover_share where report_date between $first and $last
+    from analytics.spillover_share
+    where report_date between $first and $last and link_kind is distinct from 'soundlink'
 ) as derived using (report_date, campaign_id, country_code)
 """
 

@@ -34,15 +34,15 @@ KINDS = (PROMOTED, SPILLOVER, UNDETERMINED)
 _CAMPAIGN_DAY = ("report_date", "campaign_id")
 
 
-def play_kind(scope: str = "campaign") -> pl.Expr:
+def play_kind() -> pl.Expr:
     """`promoted`, `spillover` or `undetermined`, for catalog rows where a track is promoted.
 
     Promoted: the played Spotify id is the target's, or both ISRCs are known and equal in upper
     case without hyphens (one recording can have several Spotify ids, and an ISRC can be missing).
     Undetermined: the target has neither id nor ISRC. For other targets the question is not defined.
     """
-    target_id = _known(pl.col(f"{scope}_target_spotify_track_id"))
-    target_isrc = _isrc(f"{scope}_target_isrc")
+    target_id = _known(pl.col("campaign_target_spotify_track_id"))
+    target_isrc = _isrc("campaign_target_isrc")
     same_id = (_known(pl.col("engaged_spotify_track_id")) == target_id).fill_null(False)
     same_recording = (_isrc("engaged_track_isrc") == target_isrc).fill_null(False)
     return (
@@ -64,11 +64,11 @@ def _known(text: pl.Expr) -> pl.Expr:
     return pl.when(stripped != "").then(stripped)
 
 
-def _catalog_plays(rows: pl.DataFrame, scope: str = "campaign") -> pl.DataFrame:
+def _catalog_plays(rows: pl.DataFrame) -> pl.DataFrame:
     """Catalog plays of what promotes a track, with their `kind`."""
     return rows.filter(
-        pl.col("engagement_context") == CATALOG, pl.col(f"{scope}_target_type") == TRACK
-    ).with_columns(play_kind(scope).alias("kind"))
+        pl.col("engagement_context") == CATALOG, pl.col("campaign_target_type") == TRACK
+    ).with_columns(play_kind().alias("kind"))
 
 
 def spillover_share(
@@ -78,9 +78,7 @@ def spillover_share(
 
     The result depends on each day's rows alone, and not on their order. Raises OutOfRangeError.
     """
-    plays = _catalog_plays(with_is_settled(rows, log, export), export.scope.name).rename(
-        _as_campaign(export)
-    )
+    plays = _catalog_plays(with_is_settled(rows, log, export).rename(export.as_of_campaigns))
     per_country = plays.group_by(SPILLOVER_SHARE.key).agg(
         newest("campaign_name"),
         *(
@@ -104,11 +102,6 @@ def spillover_share(
         ),
         SPILLOVER_SHARE,
     )
-
-
-def _as_campaign(export: Export) -> dict[str, str]:
-    """The names of the derived tables for what the export's scope calls its id and its name."""
-    return {export.scope.id_column: "campaign_id", export.scope.name_column: "campaign_name"}
 
 
 def _spillover_tracks(plays: pl.DataFrame) -> pl.DataFrame:
@@ -160,7 +153,7 @@ def playlist_track_share(
         with_is_settled(rows, log, export)
         .filter(pl.col("engagement_context") == PLAYLIST)
         .rename(
-            _as_campaign(export)
+            export.as_of_campaigns
             | {"engaged_spotify_track_id": "track_id", "engaged_track_name": "track_name"}
         )
         .group_by(PLAYLIST_TRACK_SHARE.key)

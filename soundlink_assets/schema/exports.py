@@ -109,6 +109,17 @@ class Export:
         return self.rows.day_column
 
     @property
+    def as_of_campaigns(self) -> dict[str, str]:
+        """What campaigns call the columns that begin with the name of the scope."""
+        names = (each.name for each in self.rows.columns)
+        scope = self.scope.name
+        return {
+            name: f"campaign{name.removeprefix(scope)}"
+            for name in names
+            if name.startswith(f"{scope}_")
+        }
+
+    @property
     def identities(self) -> tuple[Identity, ...]:
         """The rules that are a check each."""
         return tuple(rule for rule in self.rules if isinstance(rule, Identity))

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -42,7 +42,7 @@ class StoredDays:
 
     rows: "pl.DataFrame"
     log: "pl.DataFrame"
-    export: Export | None = None
+    export: Export
 
     @property
     def written_until(self) -> datetime | None:
@@ -52,14 +52,13 @@ class StoredDays:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DerivedDays:
-    """What was computed from the `stored` days of the export `source`.
+    """What was computed from the `stored` days of one export or several.
 
     It is written only as long as these days hold what it was computed from.
     """
 
     frame: "pl.DataFrame"
-    source: Export
-    stored: StoredDays
+    stored: Sequence[StoredDays]
 
 
 class DeliveryBatch:

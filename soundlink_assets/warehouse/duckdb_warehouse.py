@@ -149,7 +149,7 @@ class DuckDBWarehouse(abc.ABC):
         table: Table,
         frame: "pl.DataFrame",
         window: Window,
-        based_on: StoredDays | None = None,
+        based_on: Sequence[StoredDays] = (),
     ) -> int:
         """See `Warehouse`."""
         return self.in_transaction(

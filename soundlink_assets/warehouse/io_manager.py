@@ -245,10 +245,9 @@ class DerivedDaysHandler(_WrittenOnly[DerivedDays]):
         window = window_of(table_slice)
         if window is None:
             raise ValueError(f"{_name(table_slice)} holds derived days and is not partitioned")
-        stored = StoredDays(obj.stored.rows, obj.stored.log, obj.source)
         try:
             rows = connection.replace_days(
-                _described(self._described, table_slice), obj.frame, window, stored
+                _described(self._described, table_slice), obj.frame, window, obj.stored
             )
         except OutdatedError as error:
             context.log.info("%s It is computed again.", error)

@@ -131,11 +131,11 @@ class Warehouse(Protocol):
         table: Table,
         frame: "pl.DataFrame",
         window: Window,
-        based_on: StoredDays | None = None,
+        based_on: Sequence[StoredDays] = (),
     ) -> int:
         """Replace the days of a window, those without rows included; the rows of the table.
 
-        OutdatedError if `based_on`, from which the frame was computed, has been replaced since;
+        OutdatedError if some of `based_on`, which the frame was computed from, was replaced since;
         SchemaMismatchError if the frame is not like the table or has rows outside the window.
         """
 

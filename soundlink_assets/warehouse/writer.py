@@ -15,6 +15,7 @@ delivery log if all rows of the day had the same one. Once a version has been in
 stamps, its `exported_at` is fixed: another one makes a new version.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -357,11 +358,11 @@ def replace_days(
     table: Table,
     frame: "pl.DataFrame",
     window: Window,
-    based_on: StoredDays | None = None,
+    based_on: Sequence[StoredDays] = (),
 ) -> int:
     """Replace the days of the window; see `protocol.Warehouse.replace_days`."""
-    if based_on is not None:
-        refuse_outdated(connection, based_on, window)
+    for stored in based_on:
+        refuse_outdated(connection, stored, window)
     _register(connection, table, frame)
     day, days = identifier(day_column(table)), days_of(window)
     outside = count(
@@ -391,8 +392,6 @@ def refuse_outdated(connection: Connection, based_on: StoredDays, window: Window
     Of two runs that overlap, the slower one would otherwise put the older figures back.
     """
     export = based_on.export
-    if export is None:
-        raise ValueError("these stored days do not say of which export they are")
     newer = count(
         connection,
         f"SELECT count(*) FROM ({current_log(connection, export)}) "

@@ -10,6 +10,7 @@ import pytest
 from soundlink_assets.assets.catalog import asset_key, known_beta_features
 from soundlink_assets.assets.derived_checks import INVARIANTS, derived_checks
 from soundlink_assets.assets.partitions import daily_partitions
+from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.analytics import CAMPAIGN_SCORECARD, COUNTRY_EFFICIENCY, DAILY_TABLES
 from soundlink_assets_tests.assets.checked_runs import (
     ANCHOR,
@@ -28,7 +29,8 @@ FIRST, SECOND, THIRD = DAY_KEYS
 with known_beta_features():
     CHECKS = {
         invariants.table.name: [
-            check.spec for check in derived_checks(invariants, daily_partitions(ANCHOR)).checks
+            check.spec
+            for check in derived_checks(invariants, EXPORTS, daily_partitions(ANCHOR)).checks
         ]
         for invariants in INVARIANTS
     }

@@ -117,7 +117,7 @@ def assert_every_table_is_the_truth(platform: Platform) -> None:
         assert (stored["exported_at"] >= settled_from(stored["report_date"])).all()
     for derivation in DERIVATIONS:
         with warehouse.reader() as reader:
-            follows = derivation.compute(reader.stored_days(derivation.source, DAYS))
+            follows = derivation.compute(reader.stored_days(derivation.sources[0], DAYS))
         stored = stored_days(platform, derivation.table.qualified_name)
         assert stored["is_settled"].all()
         assert_frame_equal(stored, follows.select(stored.columns), check_row_order=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlink_assets.warehouse import DerivedDays, OutdatedError, StoredDays, Warehouse
+from soundlink_assets.warehouse import OutdatedError, StoredDays, Warehouse
 from soundlink_assets_tests.warehouse.deliveries import (
     DAY,
     EXPORT,
@@ -116,7 +116,7 @@ def test_what_was_derived_from_older_days_is_refused(warehouse: Warehouse) -> No
     with warehouse.reader() as reader:
         stored = reader.stored_days(EXPORT, ONE_DAY)
     first = stored.log.filter(stored.log["run_id"] == "first")
-    outdated = DerivedDays(stored.rows, EXPORT, StoredDays(stored.rows, first, EXPORT))
+    outdated = StoredDays(stored.rows, first, EXPORT)
 
     with pytest.raises(OutdatedError, match="another run has written 1 campaign-days"):
-        warehouse.replace_days(TABLE, outdated.frame, ONE_DAY, outdated.stored)
+        warehouse.replace_days(TABLE, stored.rows, ONE_DAY, [outdated])
