@@ -327,7 +327,7 @@ def _problems(error: ValidationError, given: Mapping[str, Any]) -> Iterator[Sett
 
 
 def _may_hold_a_secret(field: str, found: str) -> bool:
-    return field == "api_key" or KEY_START in found or "@" in found
+    return field == "api_key" or any(sign in found for sign in (KEY_START, "@", "password"))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[SettingProblem]:

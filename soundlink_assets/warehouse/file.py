@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 from typing_extensions import override
 
+from soundlink_assets.settings import LAKE
 from soundlink_assets.warehouse.duckdb_warehouse import (
     FACTS_WAIT_SECONDS,
     DuckDBWarehouse,
@@ -34,7 +35,7 @@ from soundlink_assets.warehouse.tables import Connection, literal
 CATALOG = "warehouse"
 """The name under which the file is attached; no schema of ours has it."""
 
-_OTHER_SCHEMES = ("md", "motherduck", "ducklake")
+_OTHER_SCHEMES = ("md", "motherduck", "ducklake", "postgres", "postgresql")
 
 
 class FileWarehouse(DuckDBWarehouse):
@@ -115,8 +116,8 @@ def warehouse_file(setting: str) -> Path:
     scheme, colon, _ = setting.partition(":")
     if not setting.strip() or (colon and scheme.lower() in {"", *_OTHER_SCHEMES}):
         raise UnsupportedWarehouseError(
-            f"SOUNDLINK_WAREHOUSE is {setting!r}: the path of a DuckDB file is wanted, or "
-            "ducklake:postgres: and the words that libpq connects with."
+            f"SOUNDLINK_WAREHOUSE names no DuckDB file: give a path, or {LAKE} and the words that "
+            "libpq connects with."
         )
     if "?" in setting:
         raise UnsupportedWarehouseError(

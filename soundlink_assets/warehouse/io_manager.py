@@ -21,10 +21,11 @@ from soundlink_assets.dagster_internals import DbClient, DbIOManager, DbTypeHand
 from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.tables import Table
 from soundlink_assets.schema.window import Window
+from soundlink_assets.settings import LAKE
 from soundlink_assets.warehouse.batch import EXPORTED_AT, DeliveryBatch, DerivedDays, StoredDays
 from soundlink_assets.warehouse.duckdb_warehouse import DuckDBWarehouse
 from soundlink_assets.warehouse.errors import OutdatedError
-from soundlink_assets.warehouse.protocol import Replaced, open_warehouse, without_password
+from soundlink_assets.warehouse.protocol import Replaced, open_warehouse
 from soundlink_assets.warehouse.tables import Connection, identifier, listed
 
 OUTDATED_RETRIES = 5
@@ -92,7 +93,8 @@ def warehouse_io_manager(
     Dagster makes a resource anew from its configuration in every run, so what is not configuration
     belongs to its class.
     """
-    data, shown = lake_data, without_password(database)
+    data = lake_data
+    shown = open_warehouse(database).name if database.startswith(LAKE) else database
 
     class Described(WarehouseIOManager):
         __doc__ = WarehouseIOManager.__doc__

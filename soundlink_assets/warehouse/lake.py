@@ -13,11 +13,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import duckdb
 import psycopg2
@@ -38,7 +39,7 @@ from soundlink_assets.warehouse.errors import (
     WarehouseError,
 )
 from soundlink_assets.warehouse.lock import Deadline, process_note
-from soundlink_assets.warehouse.protocol import WAIT_SECONDS, WarehouseFacts, without_password
+from soundlink_assets.warehouse.protocol import WAIT_SECONDS, WarehouseFacts
 from soundlink_assets.warehouse.tables import Connection, literal, transaction
 
 CATALOG = "warehouse"
@@ -73,16 +74,12 @@ class LakeWarehouse(DuckDBWarehouse):
         super().__init__(log)
         self.words = setting[len(LAKE) :].strip()
         self.data = data
-        if not self.words:
-            raise UnsupportedWarehouseError(
-                f"SOUNDLINK_WAREHOUSE is {setting!r}: after {LAKE} come the words that libpq "
-                "connects with, such as dbname=soundlink host=db user=soundlink."
-            )
+        self._parsed = _parsed(self.words)
 
     @property
     @override
     def name(self) -> str:
-        return without_password(LAKE + self.words)
+        return LAKE + self._words_without_password
 
     @override
     @contextmanager
@@ -228,11 +225,11 @@ class LakeWarehouse(DuckDBWarehouse):
             connection.execute("SET temp_directory = $folder", {"folder": str(folder)})
             connection.execute("SET memory_limit = $memory", {"memory": WRITER_MEMORY})
             connection.execute("SET preserve_insertion_order = false")
-            words, password = self._split_password()
-            if password is not None:  # not in the words, which DuckDB shows to whoever asks
+            if password := self._parsed.get("password"):
+                # Not in the words, which DuckDB shows to whoever asks.
                 connection.execute(f"CREATE SECRET (TYPE postgres, PASSWORD {literal(password)})")
             options = self._options() if writes and not self._exists() else ""
-            attached = literal(f"ducklake:postgres:{words}")
+            attached = literal(self.name)
             connection.execute(f"ATTACH {attached} AS {CATALOG}{options}")
             if writes:
                 connection.execute(f"USE {CATALOG}")
@@ -258,18 +255,17 @@ class LakeWarehouse(DuckDBWarehouse):
                 if known is instance:
                     del _instances[key]
 
-    def _split_password(self) -> tuple[str, str | None]:
-        found = psycopg2.extensions.parse_dsn(self.words)
-        password = found.pop("password", None)
-        return psycopg2.extensions.make_dsn(**found), password
+    @property
+    def _words_without_password(self) -> str:
+        shown = {word: value for word, value in self._parsed.items() if word != "password"}
+        return str(psycopg2.extensions.make_dsn(**shown))
 
     def _hidden(self, text: str) -> str:
-        """The text without the password."""
-        shown = text.replace(self.words, without_password(LAKE + self.words)[len(LAKE) :])
-        with suppress(psycopg2.Error):
-            password = self._split_password()[1]
-            return shown.replace(password, "***") if password else shown
-        return shown
+        """The text without the password, also where it is quoted as in an URI."""
+        password = self._parsed.get("password")
+        for secret in {password, quote(password, safe="")} if password else ():
+            text = text.replace(secret, "***")
+        return text
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -288,6 +284,26 @@ class LakeWarehouse(DuckDBWarehouse):
                 f"SOUNDLINK_WAREHOUSE: {self.name} cannot be used ({line}). Look whether "
                 "PostgreSQL runs there and takes this user, then run again."
             ) from None
+
+
+def _parsed(words: str) -> dict[str, str]:
+    """The words, or the URI, as libpq reads them; UnsupportedWarehouseError if it cannot.
+
+    What cannot be read may hold a password anywhere, and is not repeated. So may an URI whose
+    password has an @ or / that is not quoted: libpq takes the rest for a host, port or database.
+    """
+    try:
+        parsed: dict[str, str] = psycopg2.extensions.parse_dsn(words)
+    except psycopg2.Error:
+        parsed = {}
+    is_uri = "://" in words.partition("=")[0]
+    misread = [parsed.get(word, "") for word in ("host", "port", "dbname")]
+    if not parsed or (is_uri and "@" in "".join(misread)):
+        raise UnsupportedWarehouseError(
+            f"SOUNDLINK_WAREHOUSE: libpq cannot read what follows {LAKE}; give words such as "
+            "dbname=soundlink host=db user=soundlink. In an URI, a password is percent-encoded."
+        ) from None
+    return parsed
 
 
 def _new_instance() -> Connection:

@@ -4,7 +4,6 @@ How a kind does it is in the module of that kind. Light: neither DuckDB nor pola
 """
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -16,15 +15,13 @@ from soundlink_assets.schema.tables import Table
 from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import LAKE
 from soundlink_assets.warehouse.batch import DeliveryBatch, StoredDays
+from soundlink_assets.warehouse.errors import UnsupportedWarehouseError
 
 if TYPE_CHECKING:
     import polars as pl
 
 WAIT_SECONDS = 600.0
 """How long a locked warehouse is waited for."""
-
-_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(?<=:)(?<!:/)([^:@/\s]+)(?=@)")
-"""In words or in an URI of libpq."""
 
 Parameters = Mapping[str, object] | Sequence[object]
 """Values that are bound to the `$names` of a query or, in order, to its `?`."""
@@ -167,13 +164,6 @@ class Warehouse(Protocol):
         """What is to be known about it, for the doctor; raises nothing."""
 
 
-def without_password(setting: str) -> str:
-    """The setting of a warehouse as it may be shown."""
-    if not setting.startswith(LAKE):
-        return setting
-    return _PASSWORD.sub(lambda match: f"{match[1] or ''}***", setting)
-
-
 def open_warehouse(
     setting: str, *, log: logging.Logger = _LOG, lake_data: str | None = None
 ) -> Warehouse:
@@ -183,8 +173,12 @@ def open_warehouse(
     `SOUNDLINK_LAKE_DATA`, which the first write to a lake needs.
     """
     if setting.startswith(LAKE):
-        from soundlink_assets.warehouse.lake import LakeWarehouse
-
+        try:
+            from soundlink_assets.warehouse.lake import LakeWarehouse
+        except ModuleNotFoundError as error:
+            raise UnsupportedWarehouseError(
+                f"A lake needs {error.name}: install soundlink-assets[lake]."
+            ) from error
         return LakeWarehouse(setting, log, lake_data)
     from soundlink_assets.warehouse.file import FileWarehouse
 

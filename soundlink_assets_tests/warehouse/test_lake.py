@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from soundlink_assets.settings import Settings, SettingsError, load_settings
 from soundlink_assets.warehouse import (
     DeliveryBatch,
     LockedWarehouseError,
@@ -66,17 +68,26 @@ def streams(warehouse: Warehouse, table: str = NAME) -> list[tuple[Any, ...]]:
     ).rows()
 
 
-def test_any_client_reads_it_with_a_plain_attach(warehouse: Warehouse, words: str) -> None:
-    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}), now=hour(1))
+def test_any_client_reads_it_with_a_plain_attach(
+    warehouse: Warehouse, words: str, tmp_path: Path
+) -> None:
+    file = open_warehouse(str(tmp_path / "warehouse.duckdb"))
+    for each in (warehouse, file):
+        write(each, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}), now=hour(1))
 
     with duckdb.connect() as connection:
         for extension in ("ducklake", "postgres_scanner"):
             lakes.load_extension(connection, extension)
-        connection.execute(f"ATTACH 'ducklake:postgres:{words}' AS other")
-        found = connection.execute(f"SELECT streams FROM other.{NAME}").fetchall()
-        connection.execute("USE other")
+        connection.execute(f"ATTACH 'ducklake:postgres:{words}' AS lake")
+        found = connection.execute(f"SELECT streams FROM lake.{NAME}").fetchall()
+        connection.execute("USE lake")
         past = connection.execute(f"SELECT streams FROM {NAME}_as_of('{hour(1)}')").fetchall()
+        tables = connection.execute(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_catalog = 'lake' AND table_schema <> 'main'"
+        ).fetchall()
     assert found == past == [(1,)]
+    assert {".".join(table) for table in tables} == set(file.facts().tables)
 
 
 def test_a_lake_that_does_not_exist_yet_is_empty(words: str) -> None:
@@ -244,8 +255,10 @@ def test_a_warehouse_moves_to_a_lake_and_back(warehouse: Warehouse, tmp_path: Pa
     "words",
     [
         f"host=127.0.0.1 port=1 dbname=x user=u password={SECRET}",
-        f"host=127.0.0.1 port=1 dbname=x user=u password = '{SECRET}'",
+        f"host=127.0.0.1 port=1 dbname=x user=u password = '{SECRET} \\' b'",
         f"postgresql://u:{SECRET}@127.0.0.1:1/x",
+        f"postgresql://u:{SECRET}%40b@127.0.0.1:1/x",
+        f"postgresql://u@127.0.0.1:1/x?password={SECRET}&connect_timeout=1",
     ],
 )
 def test_the_password_is_shown_nowhere(
@@ -280,7 +293,7 @@ def test_the_io_manager_does_not_show_the_password_and_uses_it(words: str, data:
 
     assert SECRET not in repr(manager)
     assert SECRET not in str(manager.database)
-    assert words in manager.database
+    assert "host=" in manager.database
 
     @dg.asset(key=["soundlink", "notes"])
     def notes() -> Any:
@@ -291,9 +304,41 @@ def test_the_io_manager_does_not_show_the_password_and_uses_it(words: str, data:
     assert SECRET not in str(done.all_events)
 
 
-def test_without_words_it_is_refused() -> None:
-    with pytest.raises(UnsupportedWarehouseError, match="libpq"):
-        open_warehouse("ducklake:postgres: ")
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "ducklake:postgres: ",
+        f"ducklake:postgres:dbname=x password=begun {SECRET}",
+        f"ducklake:postgres:postgresql://u:begun@{SECRET}@127.0.0.1/x",
+        f"ducklake:postgres:postgresql://u:begun/{SECRET}@127.0.0.1/x",
+        f"postgresql://u:{SECRET}@127.0.0.1/x",
+        f"DuckLake:postgres:dbname=x password={SECRET}",
+    ],
+)
+def test_what_libpq_cannot_read_is_refused_and_not_repeated(setting: str) -> None:
+    with pytest.raises(UnsupportedWarehouseError, match="libpq") as raised:
+        open_warehouse(setting)
+
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_settings_do_not_show_the_password() -> None:
+    setting = f"ducklake:mysql:dbname=x password={SECRET}"
+
+    assert SECRET not in repr(Settings(warehouse=f"ducklake:postgres:dbname=x password={SECRET}"))
+    with pytest.raises(SettingsError, match="SOUNDLINK_WAREHOUSE") as raised:
+        load_settings(warehouse=setting)
+    assert SECRET not in str(raised.value)
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    monkeypatch.delitem(sys.modules, lakes.__name__)
+
+    with pytest.raises(UnsupportedWarehouseError, match=r"install soundlink-assets\[lake\]"):
+        open_warehouse("ducklake:postgres:dbname=x")
 
 
 def test_an_extension_that_cannot_be_had_is_named() -> None:
