@@ -29,6 +29,7 @@ from soundlink_assets.warehouse.duckdb_warehouse import (
     FACTS_WAIT_SECONDS,
     WRITER_MEMORY,
     DuckDBWarehouse,
+    Explanations,
     explained,
     first_line,
 )
@@ -60,6 +61,19 @@ _QUEUE_SECONDS = 10.0
 """How long a writer waits in PostgreSQL's queue before it looks again for whom it waits."""
 
 _CONFLICTS = ("conflict", "Conflict")
+
+_EXPLANATIONS: Explanations = (
+    (
+        UnreachableWarehouseError,
+        (
+            "Unable to connect to Postgres",
+            "server closed the connection",
+            "terminating connection",
+            'Failed to execute query "ROLLBACK"',
+        ),
+        "lost its connection to PostgreSQL. A write is there as a whole or not at all. Run again.",
+    ),
+)
 
 _instances: dict[tuple[int, str], Connection] = {}
 _instances_lock = threading.Lock()
@@ -271,7 +285,7 @@ class LakeWarehouse(DuckDBWarehouse):
     def _explained(self) -> Iterator[None]:
         """Errors of DuckDB and PostgreSQL as WarehouseErrors, without the password."""
         try:
-            with explained(self.name, ()):
+            with explained(self.name, _EXPLANATIONS):
                 yield
         except (psycopg2.Error, duckdb.Error, WarehouseError) as error:
             hidden = self._hidden(str(error))

@@ -85,9 +85,11 @@ def full_day(campaigns: str, number: int) -> DeliveryBatch:
     )
 
 
-def write_and_die(setting: str, number: int, step: str, moment: str) -> None:
+def write_and_die(
+    setting: str, number: int, step: str, moment: str, lake_data: str | None = None
+) -> None:
     """Write deliveries, and kill this process before or after the named step."""
-    _spool_beside(setting)
+    _spool_beside(lake_data or setting)
     if step == "commit":
         _kill_at_commit(moment)
     else:
@@ -100,7 +102,7 @@ def write_and_die(setting: str, number: int, step: str, moment: str) -> None:
             _die()
 
         setattr(writer, step, deadly)
-    write(open_warehouse(setting), full_day("ab", number))
+    write(open_warehouse(setting, lake_data=lake_data), full_day("ab", number))
 
 
 def _kill_at_commit(moment: str) -> None:
@@ -136,12 +138,12 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def write_for_ever(setting: str, began: Any) -> None:
+def write_for_ever(setting: str, began: Any, lake_data: str | None = None) -> None:
     """Write one delivery after the other until killed, and say when the first is stored."""
-    _spool_beside(setting)
-    number = 2
+    _spool_beside(lake_data or setting)
+    campaigns, number = "ab" if lake_data else "abcdefgh", 2
     while True:
-        write(open_warehouse(setting), full_day("abcdefgh", number))
+        write(open_warehouse(setting), full_day(campaigns, number))
         began.put(number)
         number += 1
 

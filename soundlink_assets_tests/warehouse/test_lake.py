@@ -29,6 +29,7 @@ from soundlink_assets.warehouse.copying import copy_warehouse
 from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 from soundlink_assets.warehouse.lake import LakeWarehouse
 from soundlink_assets_tests.postgres import Postgres
+from soundlink_assets_tests.warehouse import stress
 from soundlink_assets_tests.warehouse.deliveries import (
     DAY,
     EXPORT,
@@ -41,7 +42,17 @@ from soundlink_assets_tests.warehouse.deliveries import (
     hour,
     write,
 )
-from soundlink_assets_tests.warehouse.processes import COUNTRIES, DEADLINE, event, full_day, start
+from soundlink_assets_tests.warehouse.processes import (
+    DEADLINE,
+    event,
+    full_day,
+    queue,
+    run,
+    start,
+    write_and_die,
+    write_for_ever,
+)
+from soundlink_assets_tests.warehouse.test_killed import state, whole
 
 LAKE_ONLY = True
 SECRET = "s3cr3t-of-the-lake"  # noqa: S105  # looked for in what is shown
@@ -111,44 +122,85 @@ def test_the_catalog_remembers_where_the_files_are(warehouse: Warehouse, words: 
 # ---- one writer at a time ----
 
 
-def write_some(words: str, data: str, writer: int, numbers: list[int]) -> None:
-    warehouse = open_warehouse(f"ducklake:postgres:{words}", lake_data=data)
-    for number in numbers:
-        rows = {(DAY, country): number for country in COUNTRIES}
-        taken = DeliveryBatch(EXPORT, ONE_DAY)
-        for campaign in (f"own {writer}", "shared"):
-            taken.add(campaign, ONE_DAY, frame(campaign, rows, hour(number)), hour(number))
-        write(warehouse, taken, run_id=f"writer {writer}")
+@pytest.mark.slow
+def test_writers_maintenance_and_readers_at_once_leave_no_wrong_day(
+    warehouse: Warehouse, words: str
+) -> None:
+    """The long version is benchmarks/lake.py."""
+    stress.deliver(warehouse, 0, *stress.SHARED)
+    stop, told, maintained, seen = event(), queue(), queue(), queue()
+    writers = [start(stress.replace_days, words, number, 60, told) for number in range(4)]
+    start(stress.maintain_until, words, timedelta(seconds=3), stop, maintained)
+    start(stress.read_until, words, stop, seen)
+    last = {writer: number for writer, number, _ in (told.get(timeout=DEADLINE) for _ in writers)}
+    stop.set()
 
-
-def maintain_until(words: str, stop: Any) -> None:
-    warehouse = open_warehouse(f"ducklake:postgres:{words}")
-    while not stop.is_set():
-        warehouse.maintain(timedelta(minutes=1))
+    assert maintained.get(timeout=DEADLINE)[0] > 0
+    assert seen.get(timeout=DEADLINE)[1] == []
+    assert stress.wrong_days(warehouse, last) == []
 
 
 @pytest.mark.slow
-def test_writers_and_maintenance_lose_nothing_and_double_nothing(
+def test_a_killed_writer_leaves_the_old_rows_or_the_new_ones_and_files_that_go(
     warehouse: Warehouse, words: str, data: str
 ) -> None:
-    write(warehouse, full_day("z", 1))
-    stop = event()
-    maintenance = start(maintain_until, words, stop)
-    numbers = [[n, n + 4, n + 8] for n in range(1, 4)]
-    writers = [start(write_some, words, data, n, some) for n, some in enumerate(numbers)]
-    while any(process.is_alive() for process in writers):
-        assert all(count == len(COUNTRIES) for _, _, count in streams(warehouse))
-    stop.set()
-    maintenance.join(DEADLINE)
+    setting = f"ducklake:postgres:{words}"
+    write(warehouse, full_day("ab", 1))
+    files = set(Path(data).rglob("*.parquet"))
+    assert run(write_and_die, setting, 2, "record_deliveries", "after", data) == -signal.SIGKILL
+    assert state(warehouse) == whole("ab", 1)
+    orphans = set(Path(data).rglob("*.parquet")) - files
 
-    assert [process.exitcode for process in (*writers, maintenance)] == [0] * 4
-    assert streams(warehouse) == [
-        *((f"own {n}", some[-1], len(COUNTRIES)) for n, some in enumerate(numbers)),
-        ("shared", 11, len(COUNTRIES)),
-        ("z", 1, len(COUNTRIES)),
-    ]
-    open_entries = f"SELECT count(*) FROM {LOG} WHERE superseded_at IS NULL"
-    assert warehouse.query(open_entries).item() == 5
+    began = queue()
+    process = start(write_for_ever, setting, began, data)
+    began.get(timeout=DEADLINE)
+    process.kill()
+    process.join()
+    ((number,),) = warehouse.query(f"SELECT DISTINCT streams FROM {NAME}").rows()
+    assert state(warehouse) == whole("ab", number)
+
+    for file in Path(data).rglob("*.parquet"):
+        os.utime(file, (0, 0))
+    assert warehouse.maintain(timedelta(days=1))["orphans_removed"] >= len(orphans) > 0
+    assert not [file for file in orphans if file.exists()]
+    write(warehouse, full_day("ab", number + 1))
+    assert state(warehouse) == whole("ab", number + 1)
+
+
+def test_a_server_that_ends_every_connection_ends_the_write_and_not_the_next_one(
+    warehouse: Warehouse, words: str, postgres: Postgres
+) -> None:
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+
+    def end_connections(_replaced: object) -> None:
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            words,
+        )
+
+    def delivery(on_stored: Any = None) -> DeliveryBatch:
+        taken = DeliveryBatch(EXPORT, ONE_DAY, on_stored=on_stored)
+        taken.add("a", ONE_DAY, frame("a", {(DAY, "US"): 2}, hour(1)), hour(1))
+        return taken
+
+    with pytest.raises(UnreachableWarehouseError):
+        write(warehouse, delivery(end_connections))
+    assert streams(warehouse) == [("a", 1, 1)]
+    write(warehouse, delivery())
+    assert streams(warehouse) == [("a", 2, 1)]
+    assert streams(warehouse, HISTORY) == [("a", 1, 1)]
+
+
+def test_a_reader_holds_up_no_write_and_sees_one_moment(warehouse: Warehouse) -> None:
+    rows = f"SELECT streams FROM {NAME}"
+    write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 1}}))
+
+    with warehouse.reader() as reader:
+        assert reader.query(rows).rows() == [(1,)]
+        write(warehouse, batch(ONE_DAY, {"a": {(DAY, "US"): 2}}, exported_at=hour(1)))
+        assert reader.query(rows).rows() == [(1,)]
+    assert warehouse.query(rows).rows() == [(2,)]
 
 
 def hold(words: str, data: str, held: Any, release: Any) -> None:
