@@ -97,7 +97,7 @@ def build_definitions(
             *nowcast_assets(exports, warehouse, clock),
             overview_asset(warehouse),
         ]
-        path = report_path(settings.warehouse)
+        path = report_path(settings)
         assets.append(report_asset(warehouse, path, clock, check_keys_of([*assets, *checks])))
         automation = automation_of(settings, exports, assets, APART, clock)
         maintenance = maintenance_job(settings)

@@ -126,6 +126,11 @@ class Settings(BaseSettings):
         default=Path("data/quarantine"),
         description="Folder for refused bodies, with the reason beside each.",
     )
+    report_dir: Path | None = Field(
+        default=None,
+        description="Folder of the report; without one, beside the file of the warehouse, or "
+        "`data` on a lake.",
+    )
     statements_dir: Path = Field(
         default=Path("data/statements"),
         description="Folder of distributors' statements, CSV or Parquet; see docs/statements.md.",
@@ -199,10 +204,10 @@ class Settings(BaseSettings):
             raise ValueError("give a file path, or ducklake:postgres: and libpq's words")
         return value
 
-    @field_validator("quarantine_dir", "statements_dir", "budget_dir")
+    @field_validator("quarantine_dir", "report_dir", "statements_dir", "budget_dir")
     @classmethod
-    def _expand_home(cls, value: Path) -> Path:
-        return value.expanduser()
+    def _expand_home(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser()
 
     def require_api_key(self) -> SecretStr:
         """The API key; SettingsError that says where to get one if it is not set."""

@@ -31,7 +31,7 @@ from soundlink_assets.schema.analytics import (
 from soundlink_assets.schema.nowcast import REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
 from soundlink_assets.schema.window import Window
-from soundlink_assets.settings import LAKE
+from soundlink_assets.settings import LAKE, Settings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,11 +98,13 @@ def report_asset(
     return campaign_report
 
 
-def report_path(warehouse: str) -> Path:
-    """Where the asset writes the report: beside the file of the warehouse, or in `data`."""
-    if warehouse.startswith(LAKE):
+def report_path(settings: Settings) -> Path:
+    """Where the asset writes the report: by default beside the file of the warehouse."""
+    if settings.report_dir is not None:
+        return settings.report_dir.absolute() / REPORT_FILE
+    if settings.warehouse.startswith(LAKE):
         return Path("data").absolute() / REPORT_FILE
-    return Path(warehouse).expanduser().absolute().with_name(REPORT_FILE)
+    return Path(settings.warehouse).expanduser().absolute().with_name(REPORT_FILE)
 
 
 def write_report(content: "ReportContent", path: Path) -> None:

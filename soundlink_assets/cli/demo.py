@@ -63,7 +63,7 @@ def demo(
     compared, different = summary.differing_rows(warehouse, window)
     summary.print_agreement(console, compared, different)
     console.print(f"\nThe warehouse is the DuckDB file [bold]{settings.warehouse}[/].")
-    page = SANDBOX_FOLDER / report_path(settings.warehouse).name
+    page = SANDBOX_FOLDER / report_path(settings).name
     write_current_report(settings, home, page)
     console.print(f"The report to look at in a browser is [bold]{page}[/].")
     console.print("Look at it in the Dagster UI: [bold]make dev[/] (on the sandbox, no key needed)")

@@ -20,17 +20,10 @@ DEFAULT_HOME = "data/dagster_home"
 CODE_LOCATION = "soundlink_assets"
 """What Dagster calls our definitions, in `workspace.yaml`, `pyproject.toml` and every run."""
 
-DAGSTER_YAML = """\
+COMMON_YAML = """\
 # Settings of the Dagster instance; see https://docs.dagster.io/deployment/oss/dagster-yaml
 telemetry:
   enabled: false
-
-# A run whose process died is marked as failed, so that the next tick can try again.
-run_monitoring:
-  enabled: true
-  poll_interval_seconds: 60
-  # What is left of a run whose whole machine went away; the sensor itself waits two hours for it.
-  max_runtime_seconds: 172800
 
 # The client says in the log of a run when it waits for the request budget or tries again. Below
 # INFO is Dagster's own bookkeeping.
@@ -45,6 +38,16 @@ sensors:
 schedules:
   use_threads: true
   num_workers: 4
+"""
+
+DAGSTER_YAML = f"""\
+{COMMON_YAML}
+# A run whose process died is marked as failed, so that the next tick can try again.
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 60
+  # What is left of a run whose whole machine went away; the sensor itself waits two hours for it.
+  max_runtime_seconds: 172800
 
 # Runs wait for one another at the warehouse only for the write itself.
 concurrency:

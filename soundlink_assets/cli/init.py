@@ -1,6 +1,8 @@
 """`soundlink-assets init`: a folder of one's own, so that nobody needs a clone."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -33,7 +35,7 @@ A workspace of soundlink-assets: run all commands here.
 | `.env` | the settings, the API key among them: keep it to yourself |
 | `workspace.yaml` | which definitions Dagster loads |
 | `dagster.yaml` | how Dagster runs; this folder is `DAGSTER_HOME`, so its history is here too |
-| `data/` | the warehouse, a DuckDB file, once something was loaded |
+| `data/` | the warehouse, once something was loaded |
 """
 
 ENV_HEAD = """\
@@ -48,43 +50,71 @@ def init(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="The folder to make; it may exist already.")
     ],
+    *,
+    for_cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="For several hosts: history and runs over PostgreSQL."),
+    ] = False,
+    shared: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --cluster: a folder that every host sees, for the lake's files, the report "
+            "and refused bodies.  [default: data in the new folder]",
+        ),
+    ] = None,
 ) -> None:
     """Make a folder to work in: settings, workspace and Dagster's configuration.
 
     Nothing is overwritten. Afterwards `soundlink-assets dev`, and `dagster dev` as well, work in
     that folder.
     """
-    from soundlink_assets.cli.home import WORKSPACE_YAML, prepare_home
+    from soundlink_assets.cli import cluster
+    from soundlink_assets.cli.home import DAGSTER_YAML, WORKSPACE_YAML, prepare_home
 
     home = folder.expanduser().resolve()
-    texts = {
-        ".env": env_file(home),
-        "workspace.yaml": WORKSPACE_YAML,
-        ".gitignore": GITIGNORE,
-        "README.md": README,
-    }
-    _refuse_to_overwrite(home, [*texts, "dagster.yaml"])
+    texts = {".gitignore": GITIGNORE, "README.md": README}
+    if for_cluster:
+        files = (shared or home / "data").expanduser().resolve()
+        texts["dagster.yaml"] = cluster.DAGSTER_YAML
+        texts["workspace.yaml"] = cluster.WORKSPACE_YAML
+        texts[".env"] = env_file(home, cluster.settings_of(files), cluster.variables_of(files))
+    else:
+        texts["dagster.yaml"] = DAGSTER_YAML
+        texts["workspace.yaml"] = WORKSPACE_YAML
+        texts[".env"] = env_file(home)
+    _refuse_to_overwrite(home, list(texts))
     home.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         path = home / name
         path.touch(mode=OWNER_ONLY if name == ".env" else 0o666, exist_ok=False)
         path.write_text(text, encoding="utf-8")
-    prepare_home(home)
-    typer.echo(_what_next(folder))
+    if not for_cluster:
+        prepare_home(home)
+    typer.echo(cluster.what_next(folder) if for_cluster else _what_next(folder))
 
 
-def env_file(home: Path) -> str:
+def env_file(
+    home: Path,
+    given: Mapping[str, str] = MappingProxyType({}),
+    further: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+) -> str:
     """The text of a `.env` file that explains every setting; only the key is left to fill in.
 
-    Every other setting is commented out at its default. `home` becomes `DAGSTER_HOME`.
+    Every other setting is commented out at its default, unless it is `given`. `home` becomes
+    `DAGSTER_HOME`; `further` are variables of other programs, each with its value and what it is.
     """
     from soundlink_assets.settings import Settings, variable_of
 
     parts = [ENV_HEAD]
     for name, field in Settings.model_fields.items():
         line = f"{variable_of(name)}={as_text(field.default)}"
-        shown = line if name == "api_key" else f"# {line}"
+        if name in given:
+            line = f"{variable_of(name)}={_quoted(given[name])}"
+        shown = line if name == "api_key" or name in given else f"# {line}"
         parts.append(f"{_comment(field.description or '')}\n{shown}")
+    for variable, (value, what) in further.items():
+        parts.append(f"{_comment(what)}\n{variable}={_quoted(value)}")
     parts.append(
         f"{_comment('Where Dagster keeps its history; must be an absolute path.')}\n"
         f"DAGSTER_HOME={_quoted(str(home))}"

@@ -19,8 +19,8 @@ from soundlink_assets_tests.cli.commands import environment
 REPOSITORY = Path(__file__).parents[2]
 
 
-def run_init(folder: Path) -> str:
-    result = CliRunner().invoke(app, ["init", str(folder)])
+def run_init(folder: Path, *options: str) -> str:
+    result = CliRunner().invoke(app, ["init", str(folder), *options])
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -93,6 +93,35 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert ".env" in result.stderr
     assert (tmp_path / ".env").read_text(encoding="utf-8") == "SOUNDLINK_API_KEY=sk_mine\n"
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+def test_a_folder_for_a_cluster_has_the_commands_of_its_four_services(tmp_path: Path) -> None:
+    said = run_init(tmp_path, "--cluster")
+
+    for service in ("dagster api grpc", "dagster-daemon", "dagster-webserver", "celery"):
+        assert f"\n  {service} " in said
+
+
+def test_the_files_of_a_cluster_go_where_every_host_sees_them(tmp_path: Path) -> None:
+    run_init(tmp_path / "home", "--cluster", "--shared", str(tmp_path / "shared"))
+
+    values = dotenv_values(tmp_path / "home" / ".env")
+    assert unknown_variables({name: value or "" for name, value in values.items()}) == []
+    folders = {name for name, value in values.items() if str(tmp_path / "shared") in (value or "")}
+    assert folders == {
+        "SOUNDLINK_LAKE_DATA",
+        "SOUNDLINK_QUARANTINE_DIR",
+        "SOUNDLINK_REPORT_DIR",
+        "SOUNDLINK_STATEMENTS_DIR",
+        "DAGSTER_COMPUTE_LOGS_DIR",
+    }
+
+
+def test_a_run_of_a_cluster_whose_host_died_is_given_up_within_hours(tmp_path: Path) -> None:
+    run_init(tmp_path, "--cluster")
+
+    written = yaml.safe_load((tmp_path / "dagster.yaml").read_text(encoding="utf-8"))
+    assert written["run_monitoring"]["max_runtime_seconds"] <= 12 * 3600
 
 
 def test_dagster_itself_loads_the_definitions_in_that_folder(tmp_path: Path) -> None:
