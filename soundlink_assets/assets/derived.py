@@ -10,6 +10,7 @@ import dagster as dg
 from soundlink_assets.assets.catalog import KINDS, OWNERS, asset_key, asset_metadata
 from soundlink_assets.assets.conditions import follows_any_day, follows_its_sources
 from soundlink_assets.assets.derived_checks import judge_scorecard, scorecard_checks
+from soundlink_assets.assets.findings import table_of
 from soundlink_assets.assets.partitions import RUN_LENGTH, window_to_fetch
 from soundlink_assets.assets.returns import earned_by, return_checks
 from soundlink_assets.assets.verdicts import result_of
@@ -163,14 +164,42 @@ def scorecards_asset(clock: Clock, warehouse: "Warehouse") -> dg.AssetsDefinitio
             ),
         }
         for table, card in computed.items():
-            yield dg.Output(card, output_name=table.name)
+            yield dg.Output(card, output_name=table.name, metadata=_largest_rows(table, card))
             yield result_of(checks[table], judge_scorecard(table, card, efficiency))
-        yield dg.Output(earned.shares, output_name=TRACK_MONTH_SHARE.name, metadata=earned.metadata)
-        yield dg.Output(earned.returns, output_name=CAMPAIGN_RETURN.name)
+        yield dg.Output(
+            earned.shares,
+            output_name=TRACK_MONTH_SHARE.name,
+            metadata={**earned.metadata, **_largest_rows(TRACK_MONTH_SHARE, earned.shares)},
+        )
+        yield dg.Output(
+            earned.returns,
+            output_name=CAMPAIGN_RETURN.name,
+            metadata=_largest_rows(CAMPAIGN_RETURN, earned.returns),
+        )
         for name, verdict in earned.verdicts.items():
             yield result_of(earned_checks[name], verdict)
 
     return scorecards
+
+
+ANSWERS = {
+    CAMPAIGN_SCORECARD: "campaign_name currency spend_total listeners cost_per_listener "
+    "cost_per_follower spillover_stream_share",
+    COUNTRY_SCORECARD: "campaign_name country_code currency spend_total listeners "
+    "cost_per_listener rank",
+    TRACK_MONTH_SHARE: "isrc month playlist_streams statement_streams attributed_share",
+    CAMPAIGN_RETURN: "campaign_name currency spend_total attributed_revenue recoup_ratio "
+    "covers_until",
+}
+"""The columns of the rows that the UI shows of a table; those with the most of the first number."""
+
+
+def _largest_rows(table: Table, frame: Any) -> dict[str, dg.TableMetadataValue]:
+    """Metadata that answers the asset's question in the UI; none of an empty table."""
+    columns = ANSWERS[table].split()
+    size = next(name for name in columns if name in {"spend_total", "playlist_streams"})
+    rows = frame.sort(size, descending=True, nulls_last=True).select(columns)
+    return {} if rows.is_empty() else {"largest_rows": table_of(rows)}
 
 
 def _computed(compute: Callable[[], Any]) -> Any:

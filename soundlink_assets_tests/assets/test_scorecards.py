@@ -162,6 +162,17 @@ def test_without_anything_stored_a_scorecard_is_not_judged() -> None:
     assert verdict.description.startswith("Not judged")
 
 
+def test_the_ui_shows_the_campaigns_that_spent_most(loaded: Platform) -> None:
+    key = dg.AssetKey(["analytics", "campaign_scorecard"])
+    shown = _materialization(loaded, key).metadata["largest_rows"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    stored = loaded.read(
+        "SELECT campaign_name FROM analytics.campaign_scorecard ORDER BY spend_total DESC"
+    )
+
+    assert [record.data["campaign_name"] for record in shown.records] == stored[:, 0].to_list()
+
+
 def test_the_picture_of_the_report_is_in_its_metadata(loaded: Platform) -> None:
     metadata = _materialization(loaded, REPORT_KEY).metadata
     picture = metadata["picture"]
