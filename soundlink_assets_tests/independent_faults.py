@@ -102,6 +102,7 @@ REFUSED: dict[str, Fault] = {
         lambda content: half(gzip.compress(content)), Content_Encoding="x-gzip"
     ),
     "zlib cut in half": body(lambda content: half(zlib.compress(content)), X_Row_Count=None),
+    "a thousand codings": body(same, Content_Encoding="gzip, " * 1000 + "gzip"),
     "a coding that was not asked for": body(same, Content_Encoding="br"),
     "a count that is no number": body(same, X_Row_Count="9 rows"),
     "a negative count": body(same, X_Row_Count="-1"),
@@ -170,6 +171,8 @@ ACCEPTED: dict[str, Fault] = {
     "blank lines": body(lambda content: b"\n" + content.replace(b"\n", b"\n\n")),
     "no last newline": body(lambda content: content.rstrip()),
     "no count": body(same, X_Row_Count=None),
+    "the last date of all": body(same, Date="Fri, 31 Dec 9999 23:59:59 GMT"),
+    "a date of 2099": body(same, Date="Thu, 01 Jan 2099 00:00:00 GMT"),
     "no type": body(same, Content_Type=None),
     "another type": body(same, Content_Type="text/plain; charset=utf-8"),
     "another order and rows twice": doubled,

@@ -21,7 +21,15 @@ from soundlink_assets_tests.independent_platform import (
     stored,
     truth,
 )
-from soundlink_assets_tests.independent_provider import COUNTRY, Answer, Provider, Row, error
+from soundlink_assets_tests.independent_provider import (
+    COUNTRY,
+    CREATED,
+    Answer,
+    Provider,
+    Row,
+    error,
+    stamp,
+)
 
 LIST = "soundlink/campaigns"
 Small = tuple[Platform, Provider]
@@ -159,6 +167,19 @@ def test_a_list_that_cannot_be_held_is_named_by_its_field(small: Small, name: st
     said = [str(log.get_dagster_event().step_failure_data.error) for log in logs]
     assert bool(said) == bool(field)
     assert all(field in text for text in said)
+
+
+def test_a_campaign_that_claims_to_be_created_in_the_future_is_asked_for(small: Small) -> None:
+    _, provider = small
+    created = stamp(CREATED).encode()
+    provider.faults["/v1/campaigns"] = body(
+        lambda content: content.replace(created, b"2099-01-01T00:00:00Z")
+    )
+
+    assert country(small, FINAL).not_passed() == {}
+
+    assert rows_of(small) == truth(provider, COUNTRY)
+    assert final_days(small) == set(WINDOW.dates())
 
 
 def test_where_every_campaign_is_refused_the_run_fails_and_nothing_changes(small: Small) -> None:

@@ -157,8 +157,14 @@ class Listing:
 def read_listing(
     api: SoundlinkApi, scope: Scope, reader: "Reader", instance: dg.DagsterInstance
 ) -> Listing:
-    """List the scope, and look up what is known of it. Raises the provider's errors."""
-    listed = api.listed(scope)
+    """List the scope, and look up what is known of it. Raises the provider's errors.
+
+    What claims to be created in the future has an unknown day of creation: it is asked for.
+    """
+    import polars as pl
+
+    listed, created_at = api.listed(scope), pl.col(CREATED_AT)
+    listed = listed.with_columns(pl.when(created_at <= api.now()).then(created_at))
     event = instance.get_latest_materialization_event(asset_key(scope.listing))
     last = event.asset_materialization if event else None
     since = last.metadata.get(DOUBTED_SINCE) if last else None

@@ -6,7 +6,7 @@ by its status. How a response is fetched is for `transport`.
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -240,9 +240,10 @@ def http_date(value: str | None) -> datetime | None:
     """The moment of an HTTP date, in UTC; None if it is not one."""
     try:
         moment = parsedate_to_datetime(value or "")
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.year < MAXYEAR else None  # nothing could be added to it
 
 
 def _meaning(status: int, code: str | None, about: About) -> _Meaning:

@@ -45,6 +45,10 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 """A clock of ours that differs from the provider's by more than this is not believed."""
 
 _OTHER_ROUTES = ("", ".", "..")
+_LONGEST_ID = 500
+
+_MOST_CODINGS = 3
+"""So many codings one in another are expanded at most."""
 
 _ERROR_BODY_BYTES = 2**20
 _JSON_BODY_BYTES = 64 * 2**20
@@ -229,12 +233,13 @@ class Transport:
         self._http.close()
 
     def _refuse_odd_ids(self, about: About) -> None:
-        """Raises for ids that would lead to another route, or put the key into a path."""
+        """Raises for ids that lead to another route, put the key into a path, or are no id."""
         requested_id, scope = about.requested_id, about.scope
         if requested_id is None or scope is None:
             return
-        if requested_id in _OTHER_ROUTES or self._key.get_secret_value() in requested_id:
-            shown = redact(requested_id, self._key)
+        has_key = self._key.get_secret_value() in requested_id
+        if requested_id in _OTHER_ROUTES or has_key or len(requested_id) > _LONGEST_ID:
+            shown = redact(requested_id, self._key)[:_LONGEST_ID]
             raise BadRequestError(
                 f"{shown!r} is not a {scope.name} id",
                 about=About(scope=scope, export=about.export, requested_id=shown),
@@ -310,9 +315,10 @@ def _expanded(raw: Iterator[bytes], codings: list[str]) -> Iterator[bytes]:
     httpx itself accepts a compressed stream that was cut off. No bytes at all are an empty body,
     whatever the headers say; what an empty body means is for who reads it.
     """
+    is_known = {"", "identity", "gzip", "x-gzip", "deflate"}.issuperset(codings)
+    if not is_known or len(codings) > _MOST_CODINGS:
+        raise httpx.DecodingError("the body is compressed in a way that was not asked for")
     for coding in reversed(codings):
-        if coding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise httpx.DecodingError("the body is compressed in a way that was not asked for")
         if coding.endswith("gzip"):
             raw = _inflated(raw, zlib.MAX_WBITS | 16)
         elif coding == "deflate":

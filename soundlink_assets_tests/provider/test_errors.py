@@ -235,7 +235,7 @@ def test_a_json_route_that_answers_with_a_page_is_tried_again(make_client: MakeC
     assert (len(server.asked), len(stubborn.asked)) == (2, 2)
 
 
-@pytest.mark.parametrize("campaign", ["", ".", ".."])
+@pytest.mark.parametrize("campaign", ["", ".", "..", pytest.param("x" * 70_000, id="long")])
 def test_an_id_that_would_lead_to_another_route_is_refused_without_a_request(
     campaign: str, make_client: MakeClient
 ) -> None:
