@@ -2,7 +2,7 @@
 
 Here: a world of invented campaigns and soundlinks (`world`), whose rows are generated from the
 columns and rules of the exports (`rows`, `figures`); the provider's read routes for it (`routes`),
-its clock, limits and keys; and faults on request (`faults`, `ready_made`). Not here: anything that
+its clock, limits and keys; and faults on request (`faults`). Not here: anything that
 knows Dagster or DuckDB, or how a client should react.
 
 In a test or a program::

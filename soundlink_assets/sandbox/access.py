@@ -6,7 +6,7 @@ The keys are no secrets: they open nothing but the sandbox.
 import math
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from soundlink_assets.sandbox.config import Limit
@@ -19,22 +19,12 @@ SOUNDLINKS_READ = "soundlinks:read"
 PERMISSIONS = frozenset({"campaigns:read", "metrics:read", SOUNDLINKS_READ})
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What an error envelope says, and the headers that go with it."""
-
-    status: int
-    code: str
-    message: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 class RefusedError(Exception):
-    """A request that is refused with a problem."""
+    """A request that is refused with an error envelope, and the headers that go with it."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
         super().__init__(code)
-        self.problem = Problem(status, code, message, headers)
+        self.status, self.code, self.message, self.headers = status, code, message, headers
 
 
 class Key(StrEnum):

@@ -14,8 +14,7 @@ from starlette.requests import Request
 
 from soundlink_assets.sandbox.access import Access, RefusedError, authenticate
 from soundlink_assets.sandbox.config import OverCap, SandboxConfig
-from soundlink_assets.sandbox.edits import Body, joined
-from soundlink_assets.sandbox.faults import PlannedFault, Stage
+from soundlink_assets.sandbox.faults import Body, PlannedFault, Stage, joined
 from soundlink_assets.sandbox.links import Link
 from soundlink_assets.sandbox.responses import JSON, NDJSON, Response, data_response
 from soundlink_assets.sandbox.rows import Row, published, read_rows
@@ -89,12 +88,7 @@ class Call:
 
     def edited(self, body: Callable[[], Body]) -> Body | None:
         """The body as the planned fault that this request meets changes it, if it meets one."""
-
-        def show(planned: PlannedFault) -> Body | None:
-            edit = planned.fault.edit
-            return None if edit is None else edit(body(), planned)
-
-        return self.take(Stage.BODY, show)
+        return self.take(Stage.BODY, lambda planned: planned.fault.edited(body(), planned))
 
 
 Handler = Callable[[Call], Response]

@@ -124,7 +124,7 @@ class Sandbox:
         """Plan a fault for requests whose path matches the shell pattern `path`.
 
         It meets `count` of those that can show it (None: all), after the first `after` of them.
-        `options` are those of `edits.Options`. ValueError for an unknown fault or option.
+        `options` are the other fields of `PlannedFault`. ValueError for an unknown fault or option.
         """
         if isinstance(fault, str):
             fault = Fault.named(fault, self.config.exports)

@@ -7,18 +7,19 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import uvicorn
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from soundlink_assets.sandbox.access import RefusedError
+from soundlink_assets.sandbox.access import Key, RefusedError
 from soundlink_assets.sandbox.config import SandboxConfig
-from soundlink_assets.sandbox.control import control_routes
-from soundlink_assets.sandbox.faults import Stage
-from soundlink_assets.sandbox.responses import Response, problem_response
+from soundlink_assets.sandbox.faults import Stage, known_faults
+from soundlink_assets.sandbox.responses import Response, control_response, problem_response
 from soundlink_assets.sandbox.routes import Call, ReadRoute, read_routes
 from soundlink_assets.sandbox.sandbox import Sandbox, ServedRequest
 
@@ -97,7 +98,10 @@ def create_app(sandbox: Sandbox) -> Starlette:
     unknown = ReadRoute("/{path:path}", "", _unknown_route)
     return Starlette(
         routes=[
-            *control_routes(sandbox),
+            *(
+                Route(path, _controlling(sandbox, control), methods=[method])
+                for (method, path), control in _CONTROLS.items()
+            ),
             *(
                 Route(read.path, _serving(sandbox, read), methods=["GET"])
                 for read in read_routes(sandbox.config)
@@ -139,13 +143,15 @@ def _respond(call: Call, route: ReadRoute, moment: float) -> Response:
         call.admit(route.permission, moment)
         response = route.handler(call)
     except RefusedError as error:
-        return problem_response(error.problem).dated(call.now)
+        return problem_response(error.status, error.code, error.message, error.headers).dated(
+            call.now
+        )
     response = response.dated(call.now)
     sent = call.take(Stage.SENDING, lambda planned: planned.fault.sent(response, planned))
     response = sent or response
     accepted = call.request.headers.get("accept-encoding", "")
     if "gzip" in accepted and len(response.body) >= _WORTH_COMPRESSING:
-        response = response.encoded("gzip", "gzip")
+        response = response.compressed()
     return response
 
 
@@ -193,3 +199,123 @@ def _server(sandbox: Sandbox) -> uvicorn.Server:
             ws="none",
         )
     )
+
+
+def _show(sandbox: Sandbox, _given: Any) -> dict[str, Any]:
+    now = sandbox.now()
+    return {
+        "synthetic": True,
+        "now": now.isoformat(),
+        "exportedAt": sandbox.world.exported_at(now).isoformat(),
+        "anchor": sandbox.world.anchor,
+        "keys": {key.name.lower(): key.value for key in Key},
+        "campaigns": [
+            {
+                "campaignId": campaign.campaign_id,
+                "name": campaign.name,
+                "targetType": campaign.target_type,
+                "firstDay": campaign.first_day,
+                "lastDay": campaign.last_day,
+            }
+            for campaign in sandbox.world.campaigns_at(now)
+        ],
+        "soundlinks": [
+            {"soundlinkId": link.id, "name": link.name, "targetType": link.target_type}
+            for link in sandbox.world.links_at("soundlink", now)
+        ],
+    }
+
+
+def _set_clock(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
+    if "now" in given:
+        now = datetime.fromisoformat(str(given["now"]))
+        sandbox.set_clock(now, ticking=bool(given.get("ticking", False)))
+    elif "advance_hours" in given:
+        sandbox.clock.advance(timedelta(hours=float(given["advance_hours"])))
+    else:
+        raise ValueError('give "now" (a time with its zone) or "advance_hours"')
+    return {"now": sandbox.now().isoformat()}
+
+
+def _list_faults(sandbox: Sandbox, _given: Any) -> dict[str, Any]:
+    faults = known_faults(sandbox.config.exports)
+    return _pending(sandbox) | {"known": {name: fault.meaning for name, fault in faults.items()}}
+
+
+def _plan_fault(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
+    if not {"path", "fault"} <= given.keys() or not isinstance(given["fault"], str):
+        raise ValueError('give "path" (a pattern) and "fault" (a name)')
+    sandbox.fail(**given)
+    return _pending(sandbox)
+
+
+def _clear_faults(sandbox: Sandbox, _given: Any) -> dict[str, Any]:
+    sandbox.clear()
+    return _pending(sandbox)
+
+
+def _pending(sandbox: Sandbox) -> dict[str, Any]:
+    return {
+        "pending": [
+            {"fault": str(planned.fault)}
+            | planned.model_dump(exclude_defaults=True, exclude={"fault"})
+            for planned in sandbox.faults.pending()
+        ]
+    }
+
+
+def _list_requests(sandbox: Sandbox, _given: Any) -> dict[str, Any]:
+    return {
+        "requests": [
+            {
+                "method": served.method,
+                "path": served.path,
+                "query": served.query,
+                "status": served.status,
+                "keyTail": served.key_tail,
+                "at": served.at.isoformat(),
+                "faults": served.faults,
+            }
+            for served in sandbox.requests
+        ]
+    }
+
+
+def _forget_requests(sandbox: Sandbox, given: Any) -> dict[str, Any]:
+    sandbox.forget_requests()
+    return _list_requests(sandbox, given)
+
+
+_CONTROLS: dict[tuple[str, str], Callable[[Sandbox, Any], dict[str, Any]]] = {
+    ("GET", "/sandbox"): _show,
+    ("POST", "/sandbox/clock"): _set_clock,
+    ("GET", "/sandbox/faults"): _list_faults,
+    ("POST", "/sandbox/faults"): _plan_fault,
+    ("DELETE", "/sandbox/faults"): _clear_faults,
+    ("GET", "/sandbox/requests"): _list_requests,
+    ("DELETE", "/sandbox/requests"): _forget_requests,
+}
+
+
+def _controlling(
+    sandbox: Sandbox, control: Callable[[Sandbox, Any], dict[str, Any]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint for a control route; what it cannot understand is 400 with the reason."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            given = await request.json() if request.method == "POST" else {}
+            if isinstance(given, dict):
+                status = 201 if control is _plan_fault else 200
+                return control_response(status, control(sandbox, given))
+            reason = "send a JSON object"
+        except ValidationError as error:
+            problems = error.errors(include_url=False)
+            reason = "; ".join(
+                f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems
+            )
+        except (ValueError, TypeError) as error:
+            reason = str(error)
+        return control_response(400, {"error": reason})
+
+    return endpoint

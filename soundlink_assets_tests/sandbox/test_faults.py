@@ -1,21 +1,16 @@
 import gzip
 import json
-import socket
-import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from soundlink_assets.sandbox import Fault, RunningSandbox
-from soundlink_assets.sandbox.edits import set_field
-from soundlink_assets.sandbox.faults import Stage
-from soundlink_assets.sandbox.ready_made import known_faults
+from soundlink_assets.sandbox.faults import Stage, known_faults, set_field
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
@@ -99,7 +94,6 @@ class TestResponsesInstead:
     def test_codes_that_no_document_names(self, country: Exporting) -> None:
         assert error_of(country.fetch(Fault.UNKNOWN_CLIENT_ERROR)) == (409, "campaign_busy")
         assert error_of(country.fetch(Fault.UNKNOWN_SERVER_ERROR)) == (503, "service_unavailable")
-        assert error_of(country.fetch(Fault.FORBIDDEN)) == (403, "campaign_locked")
 
     def test_rate_limited_says_when_to_come_back(self, country: Exporting) -> None:
         response = country.fetch(Fault.RATE_LIMITED, seconds=1800)
@@ -117,10 +111,6 @@ class TestResponsesInstead:
         assert bad_gateway.text.startswith("<html>")
         timeout = country.fetch(Fault.GATEWAY_TIMEOUT)
         assert (timeout.status_code, timeout.content) == (504, b"")
-        missing = country.fetch(Fault.PAGE_NOT_FOUND)
-        assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html")
-        nothing = country.fetch(Fault.NO_CONTENT)
-        assert (nothing.status_code, nothing.content) == (204, b"")
 
     def test_a_redirect_points_elsewhere(self, country: Exporting) -> None:
         response = country.fetch(Fault.REDIRECT, location="http://127.0.0.1:1/v1/ping")
@@ -224,8 +214,6 @@ class TestBodies:
         response = exporting.fetch(Fault.MISSING_ROW_COUNT)
         assert "x-row-count" not in response.headers
         assert response.content == exporting.fetch().content
-        unreadable = exporting.fetch(Fault.UNREADABLE_ROW_COUNT, value="many")
-        assert unreadable.headers["x-row-count"] == "many"
 
     @pytest.mark.parametrize(
         ("fault", "restore"),
@@ -351,11 +339,6 @@ class TestBodies:
         rows = exporting.rows(Fault.OTHER_TIMEZONE)
         assert {row["report_date_timezone"] for row in rows} == {"America/New_York"}
 
-    def test_numbers_and_text_that_nothing_holds(self, exporting: Exporting) -> None:
-        assert exporting.fetch(Fault.HUGE_NUMBER).text.count(":1e99999999999999999999,") == 1
-        surrogate = exporting.fetch(Fault.LONE_SURROGATE).text
-        assert surrogate.count(r'"campaign_name":"Ni\ud83d"') == 1
-
     def test_a_negative_count(self, exporting: Exporting) -> None:
         _, negative = exporting.changed_row(Fault.NEGATIVE_COUNT, field="listeners")
         assert negative["listeners"] == -3
@@ -385,128 +368,6 @@ class TestIdentities:
         assert isinstance(changed["listeners"], int)
 
 
-class TestStamps:
-    """`exported_at` that is not one and the same newest moment."""
-
-    def test_rows_of_one_delivery_can_be_exported_at_two_moments(self, country: Exporting) -> None:
-        stamps = [row["exported_at"] for row in country.rows(Fault.MIXED_EXPORTED_AT, hours=24)]
-        assert stamps[:4] == ["2026-04-19T03:00:00Z", "2026-04-20T03:00:00Z"] * 2
-        later = {row["exported_at"] for row in country.rows(Fault.MIXED_EXPORTED_AT, hours=-24)}
-        assert later == {"2026-04-20T03:00:00Z", "2026-04-21T03:00:00Z"}
-
-    @pytest.mark.parametrize(
-        ("fault", "expected"),
-        [
-            (Fault.OLDER_EXPORTED_AT, "2026-04-18T03:00:00Z"),
-            (Fault.FUTURE_EXPORTED_AT, "2026-04-22T03:00:00Z"),
-        ],
-    )
-    def test_all_rows_can_be_older_or_of_the_future(
-        self, country: Exporting, fault: Fault, expected: str
-    ) -> None:
-        clean, changed = country.rows(), country.rows(fault)
-        assert {row["exported_at"] for row in changed} == {expected}
-        assert [{**row, "exported_at": ""} for row in changed] == [
-            {**row, "exported_at": ""} for row in clean
-        ]
-
-    def test_the_clock_of_a_response_can_be_off_or_missing(self, country: Exporting) -> None:
-        ahead = country.fetch(Fault.CLOCK_OFF, hours=24 * 12)
-        behind = country.fetch(Fault.CLOCK_OFF, hours=-7)
-        assert parsedate_to_datetime(ahead.headers["date"]) == NOW + timedelta(days=12)
-        assert parsedate_to_datetime(behind.headers["date"]) == NOW - timedelta(hours=7)
-        assert "date" not in country.fetch(Fault.MISSING_DATE).headers
-
-
-class TestEncodings:
-    @pytest.mark.parametrize(
-        ("fault", "declared", "decompress"),
-        [
-            (Fault.UNDECLARED_GZIP, None, gzip.decompress),
-            (Fault.X_GZIP, "x-gzip", gzip.decompress),
-            (Fault.DEFLATE, "deflate", zlib.decompress),
-        ],
-    )
-    def test_a_body_can_be_compressed_and_declared_in_other_ways_and_be_cut(
-        self,
-        country: Exporting,
-        fault: Fault,
-        declared: str | None,
-        decompress: Callable[[bytes], bytes],
-    ) -> None:
-        clean = country.fetch().content
-        whole = self.raw(country, fault)
-        assert whole.headers.get("content-encoding") == declared
-        assert decompress(whole.content) == clean
-        cut = self.raw(country, Fault.named(f"{fault}_cut"))
-        assert whole.content.startswith(cut.content)
-        with pytest.raises((EOFError, zlib.error)):
-            decompress(cut.content)
-
-    def test_a_small_body_can_unpack_to_a_very_large_one(self, country: Exporting) -> None:
-        bomb = self.raw(country, Fault.GZIP_BOMB, value=8)
-        assert len(bomb.content) < 20_000
-        assert len(gzip.decompress(bomb.content)) == 8 * 2**20
-
-    def raw(self, country: Exporting, fault: Fault, **options: Any) -> httpx.Response:
-        """The response with the bytes as they came."""
-        country.sandbox.fail("*/export", fault, **options)
-        query = {"startDate": str(WINDOW.first), "endDate": str(WINDOW.last)}
-        with country.http.stream("GET", country.path, params=query) as response:
-            content = b"".join(response.iter_raw())
-        raw = httpx.Response(response.status_code, content=content)
-        raw.headers = response.headers
-        return raw
-
-
-class TestSlowness:
-    """Responses that go on for as long as a client lets them."""
-
-    def test_headers_can_trickle_without_an_end(self, country: Exporting) -> None:
-        country.sandbox.fail("*", Fault.SLOW_HEADERS, seconds=0.01)
-        received = _read_for(country, 0.5)
-        assert received.startswith(b"HTTP/1.1 200 OK\r\nx-slow-0: 0\r\n")
-        assert received.count(b"x-slow") > 5
-        assert b"\r\n\r\n" not in received
-
-    @pytest.mark.parametrize("path", ["/v1/campaigns", None], ids=["list", "export"])
-    def test_a_body_can_come_in_a_hundred_pieces(
-        self, country: Exporting, path: str | None
-    ) -> None:
-        clean = country.http.get(path or country.path).content
-        country.sandbox.fail("*", Fault.TRICKLING_BODY, seconds=0.002)
-        begun = time.monotonic()
-        response = country.http.get(path or country.path)
-        assert time.monotonic() - begun > 0.15
-        assert len(response.content) == len(clean)
-
-    def test_so_can_the_body_of_an_error(self, country: Exporting) -> None:
-        begun = time.monotonic()
-        assert error_of(country.fetch(Fault.SLOW_ERROR, seconds=0.002)) == (500, "internal_error")
-        assert time.monotonic() - begun > 0.05  # sleeps are never shorter than asked for
-
-    def test_a_body_can_go_on_after_its_end(self, country: Exporting) -> None:
-        clean = country.fetch().content
-        endless = country.fetch(Fault.ENDLESS_BODY, seconds=0).content
-        assert endless == clean + b"\n" * 600
-
-
-def _read_for(country: Exporting, seconds: float) -> bytes:
-    """What comes over a plain connection within that time."""
-    url = country.http.base_url
-    received = b""
-    with socket.create_connection((url.host, url.port or 80)) as connection:
-        connection.sendall(b"GET /v1/ping HTTP/1.1\r\nHost: sandbox\r\n\r\n")
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            connection.settimeout(left)
-            try:
-                received += connection.recv(2**16)
-            except TimeoutError:
-                break
-    return received
-
-
 class TestListing:
     def test_a_short_page_contradicts_the_total(
         self, http: httpx.Client, sandbox: RunningSandbox
@@ -533,9 +394,6 @@ class TestListing:
     @pytest.mark.parametrize(
         ("fault", "options", "text"),
         [
-            (Fault.LONE_SURROGATE, {}, r'"artistName":"Ni\ud83d"'),
-            (Fault.LONE_SURROGATE, {"field": "trackName"}, r'"trackName":"Ni\ud83d"'),
-            (Fault.HUGE_NUMBER, {"field": "dailyBudget"}, '"dailyBudget":1e99999999999999999999'),
             (Fault.REQUIRED_KEY_NULL, {"field": "campaignId"}, '"campaignId":null'),
             (Fault.WRONG_TYPE, {"field": "createdAt", "value": 5}, '"createdAt":5'),
         ],
@@ -685,8 +543,7 @@ def test_every_fault_can_be_met_by_some_request(
     overview = f"/v1/campaigns/{campaign_id}/metrics/overview"
     paths = ["/v1/campaigns", overview, *(export.path(campaign_id) for export in EXPORTS)]
     for fault in known_faults(EXPORTS).values():
-        options = {"value": 1} if fault is Fault.GZIP_BOMB else {}
-        sandbox.fail("*", fault, seconds=0, **options)
+        sandbox.fail("*", fault, seconds=0)
         for path in paths:
             try:
                 status = http.get(path, params={"startDate": "2026-04-10"}).status_code

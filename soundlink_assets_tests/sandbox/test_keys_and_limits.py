@@ -135,4 +135,4 @@ class TestLimits:
 def retry_after(limits: RateLimits, moment: float) -> int:
     with pytest.raises(RefusedError) as refused:
         limits.admit("sk_one", moment)
-    return int(refused.value.problem.headers["Retry-After"])
+    return int(refused.value.headers["Retry-After"])

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from soundlink_assets.sandbox import Key, PortTakenError, RunningSandbox, serve, serving
-from soundlink_assets.sandbox.ready_made import known_faults
+from soundlink_assets.sandbox.faults import known_faults
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets.settings import load_settings
 from soundlink_assets_tests.sandbox.conftest import ALL_EXPORTS, NOW
