@@ -21,7 +21,7 @@ Over HTTP, without a key: `POST /sandbox/faults` with `{"path": "*/export", "fau
 
 from soundlink_assets.sandbox.access import Key
 from soundlink_assets.sandbox.completeness import Completeness
-from soundlink_assets.sandbox.config import PROVIDER_LIMITS, Limit, OverCap, SandboxConfig
+from soundlink_assets.sandbox.config import PROVIDER_LIMITS, Limit, SandboxConfig
 from soundlink_assets.sandbox.faults import Fault
 from soundlink_assets.sandbox.responses import Timing
 from soundlink_assets.sandbox.sandbox import Sandbox
@@ -34,7 +34,6 @@ __all__ = [
     "Fault",
     "Key",
     "Limit",
-    "OverCap",
     "PortTakenError",
     "RunningSandbox",
     "Sandbox",

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.completeness import Stage
-from soundlink_assets.sandbox.config import SandboxConfig
 from soundlink_assets.sandbox.formatting import half_up, text
 from soundlink_assets.sandbox.links import Link, Market, Track
 from soundlink_assets.schema import Export
@@ -63,7 +62,7 @@ class Model:
     All rows know the same columns. Rows end `tail_days` after the link's last day.
     """
 
-    rows: Callable[[SandboxConfig, Link, date, Stage], list[Values]]
+    rows: Callable[[int, Link, date, Stage], list[Values]]
     tail_days: int
 
 
@@ -99,12 +98,12 @@ class _Draws(NamedTuple):
 _DRAWS = len(_Draws._fields)
 
 
-def _by_country(config: SandboxConfig, link: Link, day: date, stage: Stage) -> list[Values]:
+def _by_country(seed: int, link: Link, day: date, stage: Stage) -> list[Values]:
     """The day's figures by country code; empty when the link has none."""
     since_spend = _days_since_spend(link, day)
     if since_spend is None:
         return []
-    draw = draws.generator(config.seed, link.id, "country", day)
+    draw = draws.generator(seed, link.id, "country", day)
     pace = draw.uniform(0.93, 1.07) * (_FIRST_DAY_PACE if link.age(day) == 0 else 1.0)
     day_cents = 0.0 if since_spend else link.daily_budget_cents * _MEDIA_SHARE * pace
     dearer = 1 + 0.3 * exp(-link.age(day) / _LEARNING_DAYS)
@@ -113,17 +112,16 @@ def _by_country(config: SandboxConfig, link: Link, day: date, stage: Stage) -> l
         drawn = _Draws(*(draw.random() for _ in range(_DRAWS)))
         if stage.days < _reported_after(market, drawn):
             continue
-        varied = _dispersion(config, link, day, market)
         if since_spend:
             if drawn.spend > 0.5 / since_spend:
                 continue
             budget = link.daily_budget_cents / 100 * market.spend_share
-            worth = budget * _LATE_ATTRIBUTION / since_spend * varied
+            worth = budget * _LATE_ATTRIBUTION / since_spend
             if not (values := _country_values(market, 0, worth, stage, drawn)):
                 continue
         else:
             cents = int(day_cents * market.spend_share * (0.82 + 0.36 * drawn.spend) + drawn.cent)
-            values = _country_values(market, cents, cents / 100 / dearer * varied, stage, drawn)
+            values = _country_values(market, cents, cents / 100 / dearer, stage, drawn)
         rows.append(values)
     rows += _misattributed(link, day_cents, stage, draw)
     rows.sort(key=lambda values: str(values["country_code"]))
@@ -147,14 +145,6 @@ def _reported_after(market: Market, drawn: _Draws) -> float:
     if drawn.absence >= _LATE_CHANCE or market.country.pull > _LATE_PULL:
         return 0.0
     return 2 + 4 * drawn.delay
-
-
-def _dispersion(config: SandboxConfig, link: Link, day: date, market: Market) -> float:
-    """How much more or less audience than usual the day has; 1 on average."""
-    if not config.dispersion:
-        return 1.0
-    draw = draws.generator(config.seed, link.id, "dispersion", day, market.country.code)
-    return draw.gammavariate(1 / config.dispersion, config.dispersion)
 
 
 def _country_values(
@@ -231,7 +221,7 @@ def _misattributed(link: Link, day_cents: float, stage: Stage, draw: random.Rand
     return [values]
 
 
-def _by_track(config: SandboxConfig, link: Link, day: date, stage: Stage) -> list[Values]:
+def _by_track(seed: int, link: Link, day: date, stage: Stage) -> list[Values]:
     """The day's plays by country and track; empty when there are none."""
     status = link.status_on(day)
     home = _home_markets(link)
@@ -243,13 +233,12 @@ def _by_track(config: SandboxConfig, link: Link, day: date, stage: Stage) -> lis
             if market.country.code in home and track.is_promoted
         ]
     paces = _paces(link, day)
-    draw = draws.generator(config.seed, link.id, "engagement", day)
-    positions = _positions(config.seed, link, day, stage)
+    draw = draws.generator(seed, link.id, "engagement", day)
+    positions = _positions(seed, link, day, stage)
     rows = []
     for market in link.markets:
         budget = link.daily_budget_cents / 100 * _MEDIA_SHARE * market.spend_share
         people = budget / market.listener_cost * draw.uniform(0.85, 1.15)
-        people *= _dispersion(config, link, day, market)
         is_home = market.country.code in home and status == "active"
         for track in link.tracks:
             drawn = [draw.random() for _ in range(8)]
@@ -350,10 +339,10 @@ def _divided_audience(export: Export, divided_by: set[str]) -> Model:
     names = [name for name in export.line_order if name in divided_by]
     names += sorted(divided_by - set(names))
 
-    def rows(config: SandboxConfig, link: Link, day: date, stage: Stage) -> list[Values]:
+    def rows(seed: int, link: Link, day: date, stage: Stage) -> list[Values]:
         if link.status_on(day) != "active":
             return []
-        key = (config.seed, link.id, export.name)
+        key = (seed, link.id, export.name)
         audience = link.daily_budget_cents / 100 * _MEDIA_SHARE / _LISTENER_COST
         found = []
         for values in product(*(_values_of(export, name, link) for name in names)):

@@ -163,7 +163,7 @@ def _facts(
     subject = promoted.name if promoted else names.playlist()
     codes = tuple(kind.countries.split())
     markets = _markets(draw, codes)
-    budget = kind.budget * config.daily_budget_factor * (draw.uniform(0.6, 1.8) if is_repeat else 1)
+    budget = kind.budget * (draw.uniform(0.6, 1.8) if is_repeat else 1)
     return {
         "name": names.campaign(subject),
         "target_type": kind.target_type,

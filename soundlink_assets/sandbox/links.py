@@ -96,8 +96,8 @@ class Link:
         """Days since the last day of the run; 0 while it lasts."""
         return 0 if self.last_day is None else max(0, (day - self.last_day).days)
 
-    def listed(self, now: datetime, *, detail: bool = False) -> dict[str, Any]:
-        """The object that the provider lists at `now`; some fields more with `detail`."""
+    def listed(self, now: datetime) -> dict[str, Any]:
+        """The object that the provider lists at `now`."""
         raise NotImplementedError
 
 
@@ -110,9 +110,9 @@ class Campaign(Link):
         """Its id, as the exports name it."""
         return self.id
 
-    def listed(self, now: datetime, *, detail: bool = False) -> dict[str, Any]:
+    def listed(self, now: datetime) -> dict[str, Any]:
         """The campaign object at `now`."""
-        shown: dict[str, Any] = {
+        return {
             "campaignId": self.id,
             "organizationId": self.account_id,
             "status": self._listed_status(now.date()),
@@ -130,9 +130,6 @@ class Campaign(Link):
             "trackName": self.promoted_title if self.target_type == TRACK else None,
             "campaignUrl": f"https://app.soundlink.invalid/insights/{self.id[:8]}",
         }
-        if detail:
-            shown |= {"strategyType": "market_discovery", "autoRenew": self.last_day is None}
-        return shown
 
     def _listed_status(self, today: date) -> str:
         if today < self.created_at.date() + timedelta(days=1):
@@ -166,10 +163,10 @@ class Soundlink(Link):
         """Its id, as the exports name it."""
         return self.id
 
-    def listed(self, now: datetime, *, detail: bool = False) -> dict[str, Any]:
+    def listed(self, now: datetime) -> dict[str, Any]:
         """The soundlink object at `now`."""
         kind, target = self.target_type, self.target_track_id or self.target_playlist_id
-        shown: dict[str, Any] = {
+        return {
             "soundlinkId": self.id,
             "organizationId": self.account_id,
             "name": self.name,
@@ -179,9 +176,6 @@ class Soundlink(Link):
             "status": "archived" if self.days_ended(now.date()) else "active",
             "createdAt": stamp(self.created_at),
         }
-        if detail:
-            shown |= {"autoFollow": True, "artistIdFollow": self.artist_id, "metaPixelId": None}
-        return shown
 
 
 def stamp(moment: datetime) -> str:

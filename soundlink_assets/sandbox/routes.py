@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from soundlink_assets.sandbox.access import Access, RefusedError, authenticate
-from soundlink_assets.sandbox.config import OverCap, SandboxConfig
+from soundlink_assets.sandbox.config import SandboxConfig
 from soundlink_assets.sandbox.faults import Body, PlannedFault, Stage, joined
 from soundlink_assets.sandbox.links import Link
 from soundlink_assets.sandbox.responses import JSON, NDJSON, Response, data_response
@@ -21,14 +21,12 @@ from soundlink_assets.sandbox.rows import Row, published, read_rows
 from soundlink_assets.sandbox.sandbox import Sandbox
 from soundlink_assets.sandbox.world import World
 from soundlink_assets.schema import Export, Scope
-from soundlink_assets.schema.fields import CATALOG, PLAYLIST
 from soundlink_assets.schema.rules import RatioIdentity
 from soundlink_assets.schema.tables import Kind
 from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
 
 T = TypeVar("T")
 
-_CONTEXTS = (CATALOG, PLAYLIST)
 _PAGE_SIZE = 10
 _MAX_PAGE_SIZE = 100
 _SORT_FIELDS = {"campaign": ("createdAt", "status")}
@@ -107,9 +105,7 @@ def read_routes(config: SandboxConfig) -> Iterator[ReadRoute]:
     """The routes for the scopes and exports of the configuration."""
     yield ReadRoute("/v1/ping", "", _ping)
     for scope in config.scopes:
-        one = f"{scope.path}/{{id}}"
         yield ReadRoute(scope.path, scope.list_permission, partial(_list, scope=scope))
-        yield ReadRoute(one, scope.list_permission, partial(_detail, scope=scope))
     for export in config.exports:
         path = f"{export.scope.path}/{{id}}/metrics/{export.segment}/export"
         yield ReadRoute(path, export.scope.export_permission, partial(_export, export=export))
@@ -151,23 +147,13 @@ def _list(call: Call, scope: Scope) -> Response:
     return data_response(f'{{"items":[{text}],"pagination":{json.dumps(pagination)}}}')
 
 
-def _detail(call: Call, scope: Scope) -> Response:
-    """One campaign (or soundlink), with the fields that the list leaves out."""
-    return _object(call, scope, call.link(scope).listed(call.now, detail=True))
-
-
 def _overview(call: Call, export: Export) -> Response:
     """Totals of an export over any range of days."""
     link = call.link(export.scope)
     window = _window(call.query, link.created_at.date(), call.now.date())
     lines = call.world.lines(export, link, window, call.now).content.splitlines()
-    totals = _totals(export, read_rows(export, lines))
-    return _object(call, export.scope, totals)
-
-
-def _object(call: Call, scope: Scope, values: dict[str, Any]) -> Response:
-    id_field = scope.source_fields[scope.id_column]
-    body = Body(kind="object", lines=[_dump(values)], count=None, id_field=id_field)
+    totals = _dump(_totals(export, read_rows(export, lines)))
+    body = Body(kind="object", lines=[totals], count=None, id_field="")
     body = call.edited(lambda: body) or body
     return data_response(body.lines[0].decode())
 
@@ -201,15 +187,9 @@ def _totals(export: Export, rows: list[Row]) -> dict[str, Any]:
 def _export(call: Call, export: Export) -> Response:
     """An export: bare JSON lines."""
     link = call.link(export.scope)
-    start, today = link.created_at.date(), call.now.date()
-    window = _export_window(call.query, start, today, call.sandbox.config.over_cap)
-    context = None
-    if "engagement_context" in export.rows.column_names:
-        context = _choice(call.query, "engagementContext", _CONTEXTS)
+    window = _export_window(call.query, link.created_at.date(), call.now.date())
 
     def content_at(moment: datetime) -> bytes:
-        if context not in {None, link.context}:
-            return b""
         return call.world.lines(export, link, window, moment).content
 
     def body() -> Body:
@@ -269,17 +249,14 @@ def _window(query: Mapping[str, str], start: date, today: date) -> Window:
     return Window(first, last)
 
 
-def _export_window(query: Mapping[str, str], start: date, today: date, over_cap: OverCap) -> Window:
+def _export_window(query: Mapping[str, str], start: date, today: date) -> Window:
     """As `_window`, under the cap of 90 days; the newest 90 when neither date is given."""
-    newest = timedelta(days=MAX_WINDOW_DAYS - 1)
     if "startDate" not in query and "endDate" not in query:
-        return Window(today - newest, today)
+        return Window(today - timedelta(days=MAX_WINDOW_DAYS - 1), today)
     window = _window(query, start, today)
-    if window.days <= MAX_WINDOW_DAYS:
-        return window
-    if over_cap is OverCap.NEWEST:
-        return Window(window.last - newest, window.last)
-    raise _invalid("startDate", f"at most {MAX_WINDOW_DAYS} days per request")
+    if window.days > MAX_WINDOW_DAYS:
+        raise _invalid("startDate", f"at most {MAX_WINDOW_DAYS} days per request")
+    return window
 
 
 def _day(query: Mapping[str, str], name: str) -> date | None:

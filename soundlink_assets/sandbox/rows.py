@@ -14,7 +14,6 @@ from typing import Any
 
 from soundlink_assets.sandbox import draws
 from soundlink_assets.sandbox.completeness import Stage
-from soundlink_assets.sandbox.config import SandboxConfig
 from soundlink_assets.sandbox.figures import Values, model_of
 from soundlink_assets.sandbox.formatting import money, ratio, text
 from soundlink_assets.sandbox.links import Link
@@ -40,9 +39,9 @@ _CENTS_PER_LISTENER = 20
 class RowWriter:
     """Writes the lines of one export."""
 
-    def __init__(self, export: Export, config: SandboxConfig) -> None:
+    def __init__(self, export: Export, seed: int) -> None:
         self._export = export
-        self._config = config
+        self._seed = seed
         self._model = model_of(export)
         self._templates: dict[str, str] = {}
         columns = export.rows.columns
@@ -66,7 +65,7 @@ class RowWriter:
 
     def day(self, link: Link, day: date, stage: Stage) -> bytes:
         """The lines of a day, in the contract's order; `EXPORTED_AT` is still to be filled in."""
-        rows = self._model.rows(self._config, link, day, stage)
+        rows = self._model.rows(self._seed, link, day, stage)
         template = self._template(link) % {
             self._export.day: f'"{day}"',
             "exported_at": f'"{EXPORTED_AT}"',
@@ -75,7 +74,7 @@ class RowWriter:
         fillers = self._fillers_beside(rows[0]) if rows else {}
         for values in rows:
             if fillers:
-                key = (self._config.seed, link.id, day, *map(values.get, self._export.rows.key))
+                key = (self._seed, link.id, day, *map(values.get, self._export.rows.key))
                 for name, filler in fillers.items():
                     values[name] = filler(draws.unit(*key, name), values["listeners"])
             self._finish(values)

@@ -20,6 +20,9 @@ from soundlink_assets.schema import Export
 from soundlink_assets.schema.window import Window, final_at
 
 _PLACEHOLDER = EXPORTED_AT.encode()
+_BATCH = time(3)
+"""When exports are built every day, UTC."""
+_CACHED_DAYS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class World:
 
     def __init__(self, config: SandboxConfig, anchor: date, organisation: str = "ours") -> None:
         self._config = config
-        self._writers = {export.name: RowWriter(export, config) for export in config.exports}
-        self._day = lru_cache(config.cached_days)(self._render_day)
+        self._writers = {export.name: RowWriter(export, config.seed) for export in config.exports}
+        self._day = lru_cache(_CACHED_DAYS)(self._render_day)
         self.anchor = anchor
         self.account_id = draws.uuid(config.seed, "account", organisation)
         self.campaigns: tuple[Campaign, ...] = campaigns_of(config, anchor, self.account_id)
@@ -66,16 +69,9 @@ class World:
         return tuple(campaign for campaign in self.campaigns if campaign.created_at <= now)
 
     def exported_at(self, now: datetime) -> datetime:
-        """When the exports served at `now` were built: the last batch, or this very second."""
-        if not self._config.batch_hours:
-            return now.replace(microsecond=0)
-        midnight = datetime.combine(now.date(), time.min, now.tzinfo)
-        batches = (
-            midnight + timedelta(days=day, hours=hour)
-            for day in (-1, 0)
-            for hour in self._config.batch_hours
-        )
-        return max(batch for batch in batches if batch <= now)
+        """When the exports served at `now` were built: the last batch."""
+        batch = datetime.combine(now.date(), _BATCH, now.tzinfo)
+        return batch if batch <= now else batch - timedelta(days=1)
 
     def lines(self, export: Export, link: Link, window: Window, now: datetime) -> Lines:
         """The lines that an export of the window holds at `now`, in the contract's order."""

@@ -16,7 +16,6 @@ from soundlink_assets.sandbox.world import anchor_of
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
-    EXPORTS,
     SOUNDLINK_COUNTRY_DAILY,
     Export,
 )
@@ -168,11 +167,6 @@ class TestDeterminism:
         config = SandboxConfig()
         first = anchor_of(config, datetime(2026, 4, 2, tzinfo=UTC))
         assert first == anchor_of(config, datetime(2026, 4, 30, 23, tzinfo=UTC)) == ANCHOR
-
-    def test_a_cache_that_holds_nothing_changes_nothing(self, world: World) -> None:
-        forgetful = World(SandboxConfig(cached_days=0), ANCHOR)
-        for export in EXPORTS:
-            assert lines_of(forgetful, export) == lines_of(world, export)
 
 
 class TestSituations:
