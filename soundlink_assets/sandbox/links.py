@@ -158,11 +158,6 @@ class Campaign(Link):
 class Soundlink(Link):
     """A self-serve link without a campaign."""
 
-    @property
-    def soundlink_id(self) -> str:
-        """Its id, as the exports name it."""
-        return self.id
-
     def listed(self, now: datetime) -> dict[str, Any]:
         """The soundlink object at `now`."""
         kind, target = self.target_type, self.target_track_id or self.target_playlist_id

@@ -151,7 +151,7 @@ def _overview(call: Call, export: Export) -> Response:
     """Totals of an export over any range of days."""
     link = call.link(export.scope)
     window = _window(call.query, link.created_at.date(), call.now.date())
-    lines = call.world.lines(export, link, window, call.now).content.splitlines()
+    lines = call.world.lines(export, link, window, call.now).splitlines()
     totals = _dump(_totals(export, read_rows(export, lines)))
     body = Body(kind="object", lines=[totals], count=None, id_field="")
     body = call.edited(lambda: body) or body
@@ -190,7 +190,7 @@ def _export(call: Call, export: Export) -> Response:
     window = _export_window(call.query, link.created_at.date(), call.now.date())
 
     def content_at(moment: datetime) -> bytes:
-        return call.world.lines(export, link, window, moment).content
+        return call.world.lines(export, link, window, moment)
 
     def body() -> Body:
         lines = content.split(b"\n")[:-1]

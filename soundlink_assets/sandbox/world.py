@@ -6,7 +6,6 @@ reader's tables can be compared with. HTTP is not known here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
@@ -23,14 +22,6 @@ _PLACEHOLDER = EXPORTED_AT.encode()
 _BATCH = time(3)
 """When exports are built every day, UTC."""
 _CACHED_DAYS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """The lines of one delivery, each with its line end, and how many they are."""
-
-    content: bytes
-    row_count: int
 
 
 def anchor_of(config: SandboxConfig, now: datetime) -> date:
@@ -73,21 +64,18 @@ class World:
         batch = datetime.combine(now.date(), _BATCH, now.tzinfo)
         return batch if batch <= now else batch - timedelta(days=1)
 
-    def lines(self, export: Export, link: Link, window: Window, now: datetime) -> Lines:
-        """The lines that an export of the window holds at `now`, in the contract's order."""
+    def lines(self, export: Export, link: Link, window: Window, now: datetime) -> bytes:
+        """The lines of an export of the window at `now`, each with its line end."""
         exported_at = self.exported_at(now)
         first = max(window.first, link.created_at.date())
         last = min(window.last, exported_at.date(), self._writers[export.name].last_day(link))
         if last < first:
-            return Lines(b"", 0)
+            return b""
         days = [
             self._day(export.name, link.id, day, min(exported_at, final_at(day)))
             for day in Window(first, last).dates()
         ]
-        content = b"".join(days)
-        return Lines(
-            content.replace(_PLACEHOLDER, stamp(exported_at).encode()), content.count(b"\n")
-        )
+        return b"".join(days).replace(_PLACEHOLDER, stamp(exported_at).encode())
 
     def rows(self, export_name: str, link_id: str, window: Window, now: datetime) -> list[Row]:
         """The rows that the export serves for the window at `now`, typed; see `rows.Row`.
@@ -98,7 +86,7 @@ class World:
         link = self.link(export.scope.name, link_id, now)
         if link is None:
             return []
-        return read_rows(export, self.lines(export, link, window, now).content.splitlines())
+        return read_rows(export, self.lines(export, link, window, now).splitlines())
 
     def _render_day(self, export_name: str, link_id: str, day: date, built: datetime) -> bytes:
         stage = stage_of(day, built, self._config.completeness, self._config.seed, link_id)

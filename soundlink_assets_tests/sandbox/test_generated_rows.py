@@ -75,7 +75,7 @@ def rows_of(export: Export, world: World, window: Window = LAST_90_DAYS) -> list
     return [
         json.loads(line, parse_float=Decimal)
         for campaign in world.campaigns_at(NOW)
-        for line in world.lines(export, campaign, window, NOW).content.splitlines()
+        for line in world.lines(export, campaign, window, NOW).splitlines()
     ]
 
 

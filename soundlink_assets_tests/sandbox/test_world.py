@@ -41,7 +41,7 @@ def lines_of(world: World, export: Export) -> tuple[bytes, ...]:
     return tuple(
         line
         for link in world.links_at(export.scope.name, NOW)
-        for line in world.lines(export, link, LAST_90_DAYS, NOW).content.splitlines()
+        for line in world.lines(export, link, LAST_90_DAYS, NOW).splitlines()
     )
 
 
@@ -117,10 +117,10 @@ class TestContract:
         self, world: World, export: Export
     ) -> None:
         link = world.links_at(export.scope.name, NOW)[0]
-        together = world.lines(export, link, LAST_90_DAYS, NOW).content
+        together = world.lines(export, link, LAST_90_DAYS, NOW)
         fresh = World(CONFIG, ANCHOR)
         one_by_one = [
-            fresh.lines(export, link, Window(day, day), NOW).content
+            fresh.lines(export, link, Window(day, day), NOW)
             for day in reversed(list(LAST_90_DAYS.dates()))
         ]
         assert b"".join(reversed(one_by_one)) == together
@@ -132,8 +132,8 @@ class TestContract:
             created = link.created_at.date()
             before = Window(created - timedelta(days=40), created - timedelta(days=1))
             after = Window(date(2026, 4, 21), date(2026, 6, 21))
-            assert world.lines(export, link, before, NOW).content == b""
-            assert world.lines(export, link, after, NOW).content == b""
+            assert world.lines(export, link, before, NOW) == b""
+            assert world.lines(export, link, after, NOW) == b""
 
     def test_a_link_that_nobody_knows_has_no_rows(self, world: World, export: Export) -> None:
         assert world.rows(export.name, "camp_abc123", LAST_90_DAYS, NOW) == []
