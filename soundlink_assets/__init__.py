@@ -34,10 +34,10 @@ def open(warehouse: str | None = None) -> "Tables":  # noqa: A001 - read as soun
     environment or in the file `.env` of this folder. Raises SettingsError or WarehouseError.
     """
     from soundlink_assets.reading import Tables, settings_here
-    from soundlink_assets.warehouse import open_warehouse
+    from soundlink_assets.warehouse import open_for_reading
 
     settings = settings_here(**({"warehouse": warehouse} if warehouse else {}))
-    return Tables(open_warehouse(settings.warehouse))
+    return Tables(open_for_reading(settings.warehouse))
 
 
 def client() -> "SoundlinkClient":

@@ -120,6 +120,7 @@ def build_definitions(
                 tables_of(exports),
                 clock=clock,
                 lake_data=settings.lake_data,
+                read_copy=settings.read_copy,
             ),
         },
         loggers={"console": console, **(loggers or {})},

@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         description="The DuckDB file of the warehouse, or `ducklake:postgres:` and the words that "
         "libpq connects with.",
     )
+    read_copy: bool = Field(
+        default=True,
+        description="`off` publishes no read copy of the warehouse file at the end of a run; who "
+        "reads then reads the file, and delays runs.",
+    )
     lake_data: str | None = Field(
         default=None,
         description="Folder or bucket of a lake's files; its catalog remembers it.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -41,6 +41,8 @@ from soundlink_assets.schema.tables import Kind
 from soundlink_assets.schema.window import Window
 from soundlink_assets.statements import read_folder
 from soundlink_assets.warehouse import DeliveryBatch, Warehouse, open_warehouse
+from soundlink_assets.warehouse.file import FileWarehouse
+from soundlink_assets.warehouse.read_copy import publish
 
 LAST_DAY = date(2026, 5, 20)
 WINDOW = Window(LAST_DAY - timedelta(days=39), LAST_DAY)
@@ -56,7 +58,7 @@ def world() -> World:
 def load_warehouse(folder: Path) -> str:
     """Load all tables into a warehouse in `folder`; the SOUNDLINK_WAREHOUSE to read it.
 
-    Tables that are made of other sources are empty.
+    Tables that are made of other sources are empty. Its read copy is published.
     """
     setting = str(folder / "warehouse.duckdb")
     warehouse = open_warehouse(setting)
@@ -73,6 +75,7 @@ def load_warehouse(folder: Path) -> str:
     for table in tables_of():
         if table.qualified_name not in warehouse.facts().tables:
             warehouse.replace_table(table, empty_frame(table))
+    publish(cast("FileWarehouse", warehouse))
     return setting
 
 

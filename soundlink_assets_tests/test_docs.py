@@ -15,6 +15,7 @@ import pytest
 
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
 from soundlink_assets.warehouse.lock import Deadline, locked
+from soundlink_assets.warehouse.read_copy import read_copy_of
 from soundlink_assets_tests.cli.commands import environment
 from soundlink_assets_tests.documents import DOCUMENTS, REPOSITORY, Block, blocks
 
@@ -77,6 +78,12 @@ def sandbox() -> Iterator[RunningSandbox]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def read_copy(loaded_warehouse: str) -> Path:
+    """What a reader of the documents queries."""
+    return read_copy_of(Path(loaded_warehouse))
+
+
 def commands_of(block: Block) -> str:
     """The commands of a block that are run."""
     lines = []
@@ -113,7 +120,7 @@ def documents_with(*languages: str) -> list[Path]:
     "document", documents_with("sh", "python"), ids=lambda document: document.name
 )
 def test_what_a_document_has_a_reader_run_works(
-    document: Path, tmp_path: Path, sandbox: RunningSandbox, loaded_warehouse: str
+    document: Path, tmp_path: Path, sandbox: RunningSandbox, read_copy: Path
 ) -> None:
     bin_folder = Path(sys.executable).parent
     settings = {
@@ -126,7 +133,7 @@ def test_what_a_document_has_a_reader_run_works(
     folder.mkdir()
     if document.name in LOADED:
         (folder / "data").mkdir()
-        shutil.copy(loaded_warehouse, folder / "data" / "warehouse.duckdb")
+        shutil.copy(read_copy, folder / "data" / "warehouse.read.duckdb")
 
     result = subprocess.run(
         [BASH, "-euo", "pipefail", "-c", script(document, tmp_path, sandbox.base_url)],
@@ -146,8 +153,8 @@ def queries() -> list[Block]:
 
 
 @pytest.mark.parametrize("block", queries(), ids=str)
-def test_a_query_in_the_documentation_answers(block: Block, loaded_warehouse: str) -> None:
-    with duckdb.connect(loaded_warehouse, read_only=True) as warehouse:
+def test_a_query_in_the_documentation_answers(block: Block, read_copy: Path) -> None:
+    with duckdb.connect(read_copy, read_only=True) as warehouse:
         for statement in duckdb.extract_statements(block.text):
             rows = warehouse.execute(statement).fetchall()
 

@@ -6,7 +6,7 @@ of an export, what a metric is. No other package sees a connection, a path or SQ
 
 The way of a write: `batch` collects deliveries, `file` (or `lake`) opens the warehouse and
 its lock, `writer` replaces campaign-days or days in one transaction, `tables` makes and reads the
-tables. `io_manager` is what Dagster sees of it.
+tables. `read_copy` is what others read of a file. `io_manager` is what Dagster sees of it.
 
 Light: DuckDB and polars are imported when a warehouse is used.
 """
@@ -34,6 +34,7 @@ from soundlink_assets.warehouse.protocol import (
     Replaced,
     Warehouse,
     WarehouseFacts,
+    open_for_reading,
     open_warehouse,
 )
 
@@ -60,5 +61,6 @@ __all__ = [
     "Warehouse",
     "WarehouseError",
     "WarehouseFacts",
+    "open_for_reading",
     "open_warehouse",
 ]

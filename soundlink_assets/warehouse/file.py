@@ -59,12 +59,12 @@ class FileWarehouse(DuckDBWarehouse):
         if writes:
             _make_folder(self.file.parent)
         elif not self.file.exists():
-            with explained(self.name, _EXPLANATIONS), _open(None, writes=False) as connection:
+            with explained(self.name, EXPLANATIONS), open_file(None, writes=False) as connection:
                 yield connection
             return
         with (
             locked(self.file, exclusive=writes, purpose=purpose, deadline=deadline),
-            explained(self.name, _EXPLANATIONS),
+            explained(self.name, EXPLANATIONS),
             _open_in_time(self.file, writes=writes, deadline=deadline) as connection,
         ):
             yield connection
@@ -140,7 +140,7 @@ def _make_folder(folder: Path) -> None:
 def _open_in_time(file: Path, *, writes: bool, deadline: Deadline) -> Connection:
     while True:
         try:
-            return _open(file, writes=writes)
+            return open_file(file, writes=writes)
         except duckdb.Error as error:
             reason = _holder(error)
             if reason is None:
@@ -158,7 +158,7 @@ def _holder(error: duckdb.Error) -> str | None:
     return None
 
 
-def _open(file: Path | None, *, writes: bool) -> Connection:
+def open_file(file: Path | None, *, writes: bool) -> Connection:
     """A database in memory, with the file attached under a name of ours.
 
     Opened directly, its name would be the file's, and `soundlink.campaigns` is ambiguous in a
@@ -181,7 +181,7 @@ def _open(file: Path | None, *, writes: bool) -> Connection:
     return connection
 
 
-_EXPLANATIONS: Explanations = (
+EXPLANATIONS: Explanations = (
     (
         NotAWarehouseError,
         ("not a valid DuckDB database file",),

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 import dagster as dg
+import duckdb
 import polars as pl
 from dagster_duckdb.io_manager import DuckDbClient
 from dagster_duckdb_polars import DuckDBPolarsIOManager, DuckDBPolarsTypeHandler
@@ -24,8 +25,10 @@ from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import LAKE
 from soundlink_assets.warehouse.batch import EXPORTED_AT, DeliveryBatch, DerivedDays, StoredDays
 from soundlink_assets.warehouse.duckdb_warehouse import DuckDBWarehouse
-from soundlink_assets.warehouse.errors import OutdatedError
+from soundlink_assets.warehouse.errors import OutdatedError, WarehouseError
+from soundlink_assets.warehouse.file import FileWarehouse
 from soundlink_assets.warehouse.protocol import Replaced, open_warehouse
+from soundlink_assets.warehouse.read_copy import publish
 from soundlink_assets.warehouse.tables import Connection, identifier, listed
 
 OUTDATED_RETRIES = 5
@@ -66,6 +69,21 @@ class WarehouseIOManager(DuckDBPolarsIOManager):
         """Where the files of a lake that does not exist yet will be."""
         return None
 
+    @staticmethod
+    def has_read_copy() -> bool:
+        """Whether a read copy of a file is published at the end of a run."""
+        return False
+
+    @override
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        warehouse = open_warehouse(self.setting() or self.database)
+        if self.has_read_copy() and isinstance(warehouse, FileWarehouse):
+            try:
+                publish(warehouse)
+            except (OSError, duckdb.Error, WarehouseError) as error:
+                log = context.log or warehouse.log
+                log.warning("The read copy stays as it was, until the next run: %s", error)
+
     @override
     def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:
         return _BatchClosingIOManager(
@@ -78,17 +96,18 @@ class WarehouseIOManager(DuckDBPolarsIOManager):
         )
 
 
-def warehouse_io_manager(
+def warehouse_io_manager(  # noqa: PLR0913 - one keyword for each setting
     database: str,
     exports: Sequence[Export],
     tables: Sequence[Table],
     *,
     clock: Clock = utc_now,
     lake_data: str | None = None,
+    read_copy: bool = False,
 ) -> WarehouseIOManager:
     """The IO manager for the tables of `exports` and further `tables`; `clock` stamps the writes.
 
-    `lake_data` is `SOUNDLINK_LAKE_DATA`.
+    `lake_data` is `SOUNDLINK_LAKE_DATA`, `read_copy` whether runs publish one of a file.
 
     Dagster makes a resource anew from its configuration in every run, so what is not configuration
     belongs to its class.
@@ -108,6 +127,11 @@ def warehouse_io_manager(
         @override
         def lake_data() -> str | None:
             return data
+
+        @staticmethod
+        @override
+        def has_read_copy() -> bool:
+            return read_copy
 
         @staticmethod
         @override

@@ -183,3 +183,18 @@ def open_warehouse(
     from soundlink_assets.warehouse.file import FileWarehouse
 
     return FileWarehouse(setting, log)
+
+
+def open_for_reading(setting: str) -> Warehouse:
+    """What may be read as often and as long as one likes: a lake, or the read copy of a file.
+
+    Of a file without a read copy the file itself: it is locked for each read.
+    """
+    if not setting.startswith(LAKE):
+        from soundlink_assets.warehouse.file import warehouse_file
+        from soundlink_assets.warehouse.read_copy import ReadCopy, read_copy_of
+
+        copy = read_copy_of(warehouse_file(setting))
+        if copy.exists():
+            return ReadCopy(str(copy), _LOG)
+    return open_warehouse(setting)

@@ -85,7 +85,7 @@ class Platform:
             budget_dir=folder / "budget",
             requests_per_minute=100_000,
             requests_per_hour=100_000,
-            **{"max_attempts": 1} | given,
+            **{"max_attempts": 1, "read_copy": False} | given,
         )
         self.definitions = build_definitions(self.settings, exports, clock=sandbox.now)
 

@@ -52,6 +52,7 @@ def settings_for(sandbox_url: str, api_key: str, folder: Path, **given: object) 
             "warehouse": str(folder / "warehouse.duckdb"),
             "quarantine_dir": folder / "quarantine",
             "budget_dir": folder / "budget",
+            "read_copy": False,
             "requests_per_minute": 100_000,
             "requests_per_hour": 1_000_000,
             "max_attempts": 1,

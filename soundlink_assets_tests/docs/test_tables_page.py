@@ -17,7 +17,7 @@ from soundlink_assets.schema import (
 )
 from soundlink_assets.schema.tables import Kind, Table
 from soundlink_assets.schema.window import Window
-from soundlink_assets.warehouse import open_warehouse
+from soundlink_assets.warehouse import open_for_reading, open_warehouse
 from soundlink_assets_tests.docs.tables_page import NUMBERS, PAGE, SUMMED, summed, with_reference
 from soundlink_assets_tests.loaded_warehouse import FETCHES, LAST_DAY, WINDOW, world
 
@@ -36,7 +36,7 @@ TABLES = (
 
 
 def read_frame(warehouse: str, sql: str) -> pl.DataFrame:
-    return open_warehouse(warehouse).query(sql)
+    return open_for_reading(warehouse).query(sql)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_every_table_has_a_section(table: Table) -> None:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_the_stored_tables_have_the_documented_columns(table: Table, loaded_warehouse: str) -> None:
-    stored = read_frame(loaded_warehouse, f"describe {table.qualified_name}")
+    stored = open_warehouse(loaded_warehouse).query(f"describe {table.qualified_name}")
     assert stored["column_name"].to_list() == list(table.column_names)
 
 
