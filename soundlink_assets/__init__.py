@@ -37,7 +37,8 @@ def open(warehouse: str | None = None) -> "Tables":  # noqa: A001 - read as soun
     from soundlink_assets.warehouse import open_for_reading
 
     settings = settings_here(**({"warehouse": warehouse} if warehouse else {}))
-    return Tables(open_for_reading(settings.warehouse))
+    read = open_for_reading(settings.warehouse)
+    return Tables(read, read.name)
 
 
 def client() -> "SoundlinkClient":

@@ -3,7 +3,7 @@
 import difflib
 from typing import TYPE_CHECKING
 
-from soundlink_assets.warehouse import MissingTableError, Warehouse
+from soundlink_assets.warehouse import MissingTableError, Reader, Warehouse
 from soundlink_assets.warehouse.protocol import Parameters
 
 if TYPE_CHECKING:
@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 
 class Tables:
-    """The tables of a warehouse, as polars frames. Each call sees the newest state."""
+    """The tables of a warehouse, as polars frames.
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    Each call sees the newest state; or, of a reader, the reader's.
+    """
+
+    def __init__(self, warehouse: Warehouse | Reader, name: str) -> None:
         self._warehouse = warehouse
+        self._name = name
 
     def names(self) -> list[str]:
         """The names of all tables, such as `analytics.country_scorecard`."""
@@ -28,11 +32,15 @@ class Tables:
 
     def frame(self, name: str) -> "pl.DataFrame":
         """All rows of a table; MissingTableError, which names those there are, if it is none."""
+        self.require(name)
+        quoted = ".".join(f'"{part}"' for part in name.split(".", 1))
+        return self._warehouse.query(f"FROM {quoted}")
+
+    def require(self, name: str) -> None:
+        """MissingTableError, as of `frame`, if there is no such table."""
         names = self.names()
         if name not in names:
             raise self._missing(f"There is no table {name}.", name, names)
-        quoted = ".".join(f'"{part}"' for part in name.split(".", 1))
-        return self._warehouse.query(f"FROM {quoted}")
 
     def sql(self, query: str, parameters: Parameters = ()) -> "pl.DataFrame":
         """The result of one query in DuckDB's SQL.
@@ -46,12 +54,12 @@ class Tables:
             raise self._missing(str(error).partition("!")[0] + ".", "", self.names()) from None
 
     def __repr__(self) -> str:
-        return f"<tables of {self._warehouse.name}>"
+        return f"<tables of {self._name}>"
 
     def _missing(self, what: str, name: str, names: list[str]) -> MissingTableError:
         if not names:
             return MissingTableError(
-                f"{self._warehouse.name} holds no tables yet. Load some days with "
+                f"{self._name} holds no tables yet. Load some days with "
                 "`soundlink-assets backfill`, or synthetic ones with `soundlink-assets demo`; or "
                 "name another warehouse: soundlink_assets.open('path/to/warehouse.duckdb')."
             )

@@ -10,6 +10,7 @@ from soundlink_assets.cli.backfill import backfill
 from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
 from soundlink_assets.cli.doctor import doctor
+from soundlink_assets.cli.export import export
 from soundlink_assets.cli.init import init
 from soundlink_assets.cli.maintain import maintain
 from soundlink_assets.cli.move import move
@@ -23,6 +24,7 @@ __all__ = [
     "demo",
     "dev",
     "doctor",
+    "export",
     "init",
     "maintain",
     "move",
