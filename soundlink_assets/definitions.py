@@ -7,6 +7,7 @@ and the exports, so that a further one can be tried.
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -48,6 +49,10 @@ from soundlink_assets.warehouse.io_manager import warehouse_io_manager
 
 APART = (REPORT_KEY, STATEMENTS_KEY, BACKTEST_KEY, OVERVIEW_KEY)
 """What has runs of its own, beside those that fetch days."""
+
+
+OWN_FOLDER = Path(__file__).with_name("defs")
+"""Where, in a clone, `dg scaffold defs` puts definitions of the user's own."""
 
 
 def tables_of(exports: Sequence[Export] = EXPORTS) -> tuple[Table, ...]:
@@ -141,4 +146,7 @@ def defs() -> dg.Definitions:
     """The definitions for the settings in the environment."""
     for problem in unknown_variables(os.environ):
         warnings.warn(str(problem), stacklevel=1)
-    return build_definitions(load_settings())
+    ours = build_definitions(load_settings())
+    if not any(OWN_FOLDER.glob("[!_]*")):
+        return ours
+    return dg.Definitions.merge(ours, dg.load_from_defs_folder(path_within_project=OWN_FOLDER))

@@ -89,3 +89,27 @@ def test_the_tutorial_adds_an_export_that_the_demo_loads(tmp_path: Path) -> None
         rows = warehouse.execute(query).fetchall()
     assert len(rows) > 1
     assert sum(clicks for _, clicks in rows) > 0
+
+
+def test_definitions_of_the_users_own_are_loaded_beside_ours(tmp_path: Path) -> None:
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "soundlink_assets", tmp_path / "soundlink_assets", ignore=without)
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    (block,) = (each for each in blocks(DERIVED, "text") if "dg.asset" in each.text)
+    (tmp_path / "soundlink_assets/defs/mine.py").write_text(block.text, encoding="utf-8")
+    program = (
+        "from soundlink_assets.definitions import defs\n"
+        "keys = defs().resolve_asset_graph().get_all_asset_keys()\n"
+        "print(*sorted(key.to_user_string() for key in keys))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment({"PYTHONPATH": str(tmp_path)}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert {"analytics/cheap_countries", "soundlink/campaigns"} <= set(done.stdout.split())
