@@ -30,7 +30,11 @@ from soundlink_assets.assets.nowcast import BACKTEST_KEY, nowcast_assets
 from soundlink_assets.assets.overview import OVERVIEW_KEY, overview_asset
 from soundlink_assets.assets.partitions import daily_partitions
 from soundlink_assets.assets.report import REPORT_KEY, check_keys_of, report_asset, report_path
-from soundlink_assets.assets.resource import RESOURCE_KEY, soundlink_api_resource
+from soundlink_assets.assets.resource import (
+    RESOURCE_KEY,
+    loaded_exports,
+    soundlink_api_resource,
+)
 from soundlink_assets.assets.statements import (
     STATEMENTS_KEY,
     statements_asset,
@@ -72,8 +76,9 @@ def build_definitions(
 ) -> dg.Definitions:
     """Everything that Dagster sees, for these settings; `loggers` besides Dagster's own.
 
-    `exports` are those of `schema`, and perhaps further ones.
+    `exports` are those of `schema`, and perhaps further ones; the settings may leave some out.
     """
+    exports = loaded_exports(settings, exports)
     partitions = daily_partitions(settings.start_date)
     warehouse = open_warehouse(settings.warehouse, lake_data=settings.lake_data)
     scopes = dict.fromkeys(export.scope for export in exports)

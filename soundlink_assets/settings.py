@@ -12,7 +12,7 @@ from datetime import date
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -101,6 +101,11 @@ class Settings(BaseSettings):
         default=(),
         description="Comma-separated campaign ids, instead of listing campaigns; for keys without "
         "the scope `campaigns:read`. Empty means all campaigns.",
+    )
+    soundlinks: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto` loads soundlinks if the key has the scope `soundlinks:read`, and says "
+        "so if it has not; `off` leaves them out.",
     )
     start_date: date = Field(
         default=date(2026, 1, 1), description="The first daily partition, YYYY-MM-DD (UTC)."

@@ -1,7 +1,11 @@
 """Fixtures that several packages share."""
 
+import os
+
 import pytest
 from hypothesis import settings
+
+os.environ.setdefault("SOUNDLINK_SOUNDLINKS", "off")  # halves runs; tests of soundlinks set it
 
 settings.register_profile("ours", deadline=None)  # a busy machine is no failure
 settings.load_profile("ours")

@@ -19,7 +19,7 @@ from soundlink_assets.metrics.engagement import playlist_track_share, spillover_
 from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
 from soundlink_assets.metrics.track_month_share import track_month_share
 from soundlink_assets.sandbox import SandboxConfig, World
-from soundlink_assets.sandbox.links import Campaign
+from soundlink_assets.sandbox.links import Link
 from soundlink_assets.sandbox.statements import statement_files
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
@@ -67,8 +67,8 @@ def load_warehouse(folder: Path) -> str:
         warehouse.replace_table(CAMPAIGNS, _campaigns(of, now))
         for export in EXPORTS:
             with DeliveryBatch(export, WINDOW) as batch:
-                for campaign in of.campaigns_at(now):
-                    batch.add(campaign.campaign_id, WINDOW, _rows(of, export, campaign, now), now)
+                for link in of.links_at(export.scope.name, now):
+                    batch.add(link.id, WINDOW, _rows(of, export, link, now), now)
                 warehouse.write(batch, now=now, run_id=f"run-{number}")
     _derive(warehouse)
     _earn(warehouse, of, folder / "statements")
@@ -79,8 +79,8 @@ def load_warehouse(folder: Path) -> str:
     return setting
 
 
-def _rows(of: World, export: Export, campaign: Campaign, now: datetime) -> pl.DataFrame:
-    rows = of.rows(export.name, campaign.campaign_id, WINDOW, now)
+def _rows(of: World, export: Export, link: Link, now: datetime) -> pl.DataFrame:
+    rows = of.rows(export.name, link.id, WINDOW, now)
     return pl.DataFrame(rows, schema=polars_schema(export.delivered))
 
 

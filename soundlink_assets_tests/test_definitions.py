@@ -23,7 +23,7 @@ HEAVY = ("dataframely", "pyarrow", "httpx", "scipy", "altair", "starlette", "msg
 
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
-    return build_definitions(Settings())
+    return build_definitions(Settings(soundlinks="auto"))
 
 
 def test_asset_keys_job_schedule_and_sensors_are_these(definitions: dg.Definitions) -> None:
@@ -47,6 +47,9 @@ def test_asset_keys_job_schedule_and_sensors_are_these(definitions: dg.Definitio
         "soundlink/campaign_engagement_daily",
         "soundlink/campaign_overview",
         "soundlink/campaigns",
+        "soundlink/soundlink_country_daily",
+        "soundlink/soundlink_engagement_daily",
+        "soundlink/soundlinks",
     ]
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert jobs == {"daily_exports", "maintain_warehouse"}

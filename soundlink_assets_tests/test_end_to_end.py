@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import Sandbox, SandboxConfig, serving
-from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import Settings
 from soundlink_assets.warehouse import open_warehouse
@@ -111,7 +111,7 @@ SUMS = {
 }
 
 
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 def test_a_run_over_a_week_stores_exactly_what_was_served_to_the_cent(
     week: Platform, export: Export
 ) -> None:
@@ -142,7 +142,7 @@ def test_the_derived_tables_follow_in_the_same_run(week: Platform) -> None:
     assert spillover["rows"][0] > 0
 
 
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 def test_the_events_of_a_run_count_the_rows_of_each_day(week: Platform, export: Export) -> None:
     served = week.truth(export, WEEK)
     by_day = dict(served.group_by("report_date").len().iter_rows())
@@ -162,7 +162,7 @@ def test_the_events_of_a_run_count_the_rows_of_each_day(week: Platform, export: 
 def test_a_run_over_one_day_stores_that_day_and_again_changes_nothing(platform: Platform) -> None:
     day = Window(YESTERDAY, YESTERDAY)
     assert platform.run(day).success
-    for export in EXPORTS:
+    for export in CAMPAIGN_EXPORTS:
         stored_and_served(platform, export, day)
 
     before = platform.read("from soundlink.campaign_country_daily order by all")

@@ -166,6 +166,12 @@ def verdicts_on_error(error: "SoundlinkError", window: Window) -> dict[str, Verd
     return {name: same_each_day(window.dates(), verdict) for name, verdict in verdicts.items()}
 
 
+def verdicts_on_refusal(refusal: str) -> dict[str, Verdicts]:
+    """What the checks of the delivery say if the key does not open the scope: nothing of a day."""
+    nothing = same_each_day((), not_judged(refusal))
+    return dict.fromkeys((SCHEMA_VERSION, VALID_ROWS, EVERY_CAMPAIGN_DELIVERED), nothing)
+
+
 def _refused(failed: Sequence["FailedDelivery"]) -> dict[str, list["FailedDelivery"]]:
     from soundlink_assets.provider import ContractError
 
@@ -240,14 +246,14 @@ class StoredCheck(Generic[StoredT]):
 class ChecksStep(Generic[StoredT]):
     """The checks of the asset of `table` that share one read.
 
-    `read` gets the warehouse and the window of days. `days` is the table that knows which days are
-    stored.
+    `read` gets the warehouse and the window of days; None says that nothing of them is stored.
+    `days` is the table that knows which days are.
     """
 
     table: Table
     days: Table
     checks: Sequence[StoredCheck[StoredT]]
-    read: Callable[["Warehouse", Window], StoredT]
+    read: Callable[["Warehouse", Window], StoredT | None]
 
     def definition(self, warehouse: "Warehouse") -> dg.AssetChecksDefinition:
         """The step as Dagster runs it: all of its checks, or some.
@@ -270,8 +276,8 @@ class ChecksStep(Generic[StoredT]):
             }
             window = window_of_run(context)
             days = list(window.dates()) if window else _newest_days(warehouse, self.days)
-            if days:
-                stored = self.read(warehouse, Window(days[0], days[-1]))
+            stored = self.read(warehouse, Window(days[0], days[-1])) if days else None
+            if stored is not None:
                 verdicts = {name: check.judge(stored, days) for name, check in selected.items()}
             else:
                 nothing = same_each_day((), not_judged("nothing is stored yet"))
@@ -336,9 +342,11 @@ def export_checks(export: Export, partitions: Partitions) -> ChecksStep[StoredEx
     )
 
 
-def _read(export: Export, warehouse: "Warehouse", window: Window) -> StoredExport:
+def _read(export: Export, warehouse: "Warehouse", window: Window) -> StoredExport | None:
     with warehouse.reader("checks") as reader:
         stored = reader.stored_days(export, window)
+        if stored.log.is_empty():
+            return None
         return StoredExport(export, stored.rows, stored.log, reader.previous_rows(export, window))
 
 

@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from soundlink_assets.assets.catalog import KINDS, OWNERS, asset_key, asset_metadata
-from soundlink_assets.assets.checks import Outcome, delivery_checks, verdicts_on_error
+from soundlink_assets.assets.checks import (
+    Outcome,
+    delivery_checks,
+    verdicts_on_error,
+    verdicts_on_refusal,
+)
 from soundlink_assets.assets.listing import (
     GROUP,
     LEFT_RECENTLY,
+    REFUSED_AT,
     TAGS,
     Listing,
     failure,
@@ -25,7 +31,7 @@ from soundlink_assets.assets.listing import (
 )
 from soundlink_assets.assets.partitions import RUN_LENGTH, window_to_fetch
 from soundlink_assets.assets.resource import CLOCK_TOLERANCE, SoundlinkApi
-from soundlink_assets.assets.verdicts import report
+from soundlink_assets.assets.verdicts import Verdicts, report
 from soundlink_assets.schema import Export
 from soundlink_assets.schema.exports import ACCOUNT
 from soundlink_assets.schema.window import Window, consecutive, final_at, final_at_latest
@@ -87,7 +93,7 @@ def export_asset(
         except BaseException:
             fetch.batch.close()
             raise
-        verdicts = fetch.outcome().verdicts()
+        verdicts = fetch.verdicts()
         if fetch.failed and not fetch.batch.requested_ids:
             fetch.batch.close()
             yield from report(context, checks, verdicts)
@@ -132,6 +138,8 @@ class _Fetch:
         with self.warehouse.reader(f"what is stored of {export.name}") as reader:
             self.listing = read_listing(self.api, export.scope, reader, self.context.instance)
             log = reader.delivery_log(export, since)
+        if self.listing.refusal:
+            self.context.log.info("Skipped: %s.", self.listing.refusal)
         self._refuse_open_days()
         self.asked = self.listing.to_ask(log, export, window)
         listed = set(self.listing.ids)
@@ -213,9 +221,11 @@ class _Fetch:
                 allow_retries=False,
             )
 
-    def outcome(self) -> Outcome:
-        """What came of it, for the checks."""
-        return Outcome(self.export, self.window, len(self.asked), self.failed, self.gone)
+    def verdicts(self) -> dict[str, Verdicts]:
+        """What the checks say of it."""
+        if self.listing.refusal:
+            return verdicts_on_refusal(self.listing.refusal)
+        return Outcome(self.export, self.window, len(self.asked), self.failed, self.gone).verdicts()
 
     def nothing_delivered(self) -> dg.Failure:
         """What ends the run when nobody's delivery could be fetched."""
@@ -241,6 +251,8 @@ class _Fetch:
             rows[day] += count
         final = self._final_days(replaced.log)
         fetched_at = dg.MetadataValue.timestamp(self.fetched_at or self.api.now())
+        refused_at = self.listing.refused_at
+        refused = {REFUSED_AT: dg.MetadataValue.timestamp(refused_at)} if refused_at else {}
         for day in self.window.dates():
             failed = sum(day in each.window for each in self.failed)
             self.context.add_asset_metadata(
@@ -249,6 +261,7 @@ class _Fetch:
                     FETCHED_AT: fetched_at,
                     IS_FINAL: day in final,
                     **({"failed": failed} if failed else {}),
+                    **refused,
                 },
                 partition_key=day.isoformat(),
             )
@@ -265,7 +278,7 @@ class _Fetch:
         if self.listing.is_doubtful:
             return set()
         final = final_days(log, self.export, {failed.requested_id for failed in self.failed})
-        if not self.asked and self.listing.ids:
+        if not self.asked and (self.listing.ids or self.export.scope.is_optional):
             stored = set(log[self.export.day])
             empty = (day for day in self.window.dates() if day not in stored)
             final |= {day for day in empty if self.listing.now >= final_at(day)}

@@ -51,6 +51,12 @@ INCOMPLETE_DAYS = "incomplete_days"
 DOUBTED_SINCE = "doubted_since"
 """Metadata of the list: since when it has been too short to be believed."""
 
+REFUSED_AT = "refused_at"
+"""Metadata of the list, and of the days of its exports: when the key did not open the scope."""
+
+ASK_AGAIN_AFTER = timedelta(days=1)
+"""A scope that the key did not open is asked for again after so long."""
+
 CLOCK_OFFSET = "clock_offset_seconds"
 """Metadata of the list: the provider's clock minus this machine's."""
 
@@ -72,7 +78,8 @@ class Listing:
     """What is listed now, and what the warehouse knew before (`known`, without rows at first).
 
     `is_chosen`: the settings name the ids, so that nothing can be missing. `doubted_since` is when
-    a list that lacked too much was first seen, if it has stayed so.
+    a list that lacked too much was first seen, if it has stayed so. `refused_at` is when the key
+    did not open the scope: then what was known is taken for listed, and nobody is asked for.
     """
 
     scope: Scope
@@ -81,6 +88,18 @@ class Listing:
     is_chosen: bool
     now: datetime
     doubted_since: datetime | None = None
+    refused_at: datetime | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """What to say if the key did not open the scope."""
+        if self.refused_at is None:
+            return None
+        return (
+            f"the key does not open {self.scope.plural}, for which it needs the scope "
+            f"{self.scope.list_permission} (asked at {self.refused_at:%Y-%m-%d %H:%M} UTC, and "
+            "again a day later)"
+        )
 
     @property
     def ids(self) -> list[str]:
@@ -110,6 +129,8 @@ class Listing:
         """
         import polars as pl
 
+        if self.refused_at is not None:
+            return []
         created_on = pl.col(CREATED_AT).dt.date()
         listed = self.listed.filter(created_on.is_null() | (created_on <= window.last))
         asked = listed[self.scope.id_column].to_list()
@@ -163,21 +184,31 @@ def read_listing(
     """
     import polars as pl
 
-    listed, created_at = api.listed(scope), pl.col(CREATED_AT)
-    listed = listed.with_columns(pl.when(created_at <= api.now()).then(created_at))
     event = instance.get_latest_materialization_event(asset_key(scope.listing))
     last = event.asset_materialization if event else None
-    since = last.metadata.get(DOUBTED_SINCE) if last else None
+    known = reader.load(scope.listing)
+    refused_at = _moment(last, REFUSED_AT)
+    if refused_at is not None and api.now() - refused_at >= ASK_AGAIN_AFTER:
+        refused_at = None
+    listed = api.listed(scope) if refused_at is None else None
+    now, created_at = api.now(), pl.col(CREATED_AT)
+    shown = known.select(*scope.source_fields) if listed is None else listed
     return Listing(
         scope,
-        listed,
-        reader.load(scope.listing),
+        shown.with_columns(pl.when(created_at <= now).then(created_at)),
+        known,
         is_chosen=scope == CAMPAIGN and bool(api.settings.campaign_ids),
-        now=api.now(),
-        doubted_since=datetime.fromtimestamp(since.value, UTC)
-        if isinstance(since, dg.TimestampMetadataValue)
-        else None,
+        now=now,
+        doubted_since=_moment(last, DOUBTED_SINCE),
+        refused_at=(refused_at or now) if listed is None else None,
     )
+
+
+def _moment(last: dg.AssetMaterialization | None, name: str) -> datetime | None:
+    value = last.metadata.get(name) if last else None
+    if isinstance(value, dg.TimestampMetadataValue):
+        return datetime.fromtimestamp(value.value, UTC)
+    return None
 
 
 def listing_asset(
@@ -215,16 +246,16 @@ def listing_asset(
             for spec in checks.values():
                 yield result_of(spec, reason)
             raise failure(error) from error
+        if of.refusal:
+            yield _stored(of, context, {REFUSED_AT: dg.MetadataValue.timestamp(of.refused_at)})
+            context.log.info("Skipped: %s.", of.refusal)
+            for spec in checks.values():
+                yield result_of(spec, not_judged(of.refusal))
+            return
         missing = {export: of.incomplete_days(log, export) for export, log in logs.items()}
         if of.listed.is_empty():
             context.log.warning("The organisation of this key has no %s yet.", scope.plural)
-        with known_beta_features():
-            output = dg.Output(
-                _to_store(of, context.run.run_id),
-                data_version=_data_version(of),
-                metadata=_metadata(of, missing, soundlink_api, look_back_days),
-            )
-        yield output
+        yield _stored(of, context, _metadata(of, missing, soundlink_api, look_back_days))
         verdicts = {
             "row_loss": _judge_loss(of, sorted(set().union(*map(of.left, logs.values(), logs)))),
             "every_day_loaded": _judge_days(of, missing),
@@ -246,11 +277,20 @@ def failure(error: "SoundlinkError") -> dg.Failure:
     )
 
 
+def _stored(
+    of: Listing, context: dg.AssetExecutionContext, metadata: Mapping[str, Any]
+) -> dg.Output["pl.DataFrame"]:
+    with known_beta_features():
+        return dg.Output(
+            _to_store(of, context.run.run_id), data_version=_data_version(of), metadata=metadata
+        )
+
+
 def _to_store(of: Listing, run_id: str) -> "pl.DataFrame":
-    """The list as it is now; as it was before, if it is not to be believed."""
+    """The list as it is now; as it was before, if it is not to be believed or was refused."""
     import polars as pl
 
-    if of.is_doubtful:
+    if of.is_doubtful or of.refusal:
         return of.known
     stamped = of.listed.with_columns(
         pl.lit(of.now).cast(pl.Datetime("us", "UTC")).alias(INGESTED_AT),

@@ -1,6 +1,6 @@
 """The Soundlink API as a Dagster resource: one client and one list of each scope a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from soundlink_assets.clock import Clock
-from soundlink_assets.schema import CAMPAIGN, Scope
+from soundlink_assets.schema import CAMPAIGN, EXPORTS, SOUNDLINK, Export, Scope
 from soundlink_assets.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 """This machine's clock may differ from the provider's by this much before it counts as wrong."""
 
 
+def loaded_exports(settings: Settings, exports: Sequence[Export] = EXPORTS) -> list[Export]:
+    """The exports that the settings let be loaded."""
+    return [each for each in exports if each.scope != SOUNDLINK or settings.soundlinks != "off"]
+
+
 class SoundlinkApi:
     """What the assets of one run share: the settings, the client, and what was listed.
 
@@ -31,7 +36,7 @@ class SoundlinkApi:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self._clock = clock
-        self._listed: dict[Scope, pl.DataFrame] = {}
+        self._listed: dict[Scope, pl.DataFrame | None] = {}
 
     @cached_property
     def client(self) -> "SoundlinkClient":
@@ -56,15 +61,26 @@ class SoundlinkApi:
         offset = self.clock_offset or timedelta(0)
         return self._clock() + (offset if abs(offset) > CLOCK_TOLERANCE else timedelta(0))
 
-    def listed(self, scope: Scope) -> "pl.DataFrame":
+    def listed(self, scope: Scope) -> "pl.DataFrame | None":
         """What the provider lists in the scope, read once a run; or the ids of the settings.
 
-        The columns of the listing that the provider fills. Raises the provider's errors.
+        The columns of the listing that the provider fills. None if the scope is optional and the
+        key does not open it. Raises the provider's errors.
         """
         if scope not in self._listed:
             named = self.settings.campaign_ids if scope == CAMPAIGN else ()
-            self._listed[scope] = _named(scope, named) if named else self.client.listed(scope)
+            self._listed[scope] = _named(scope, named) if named else self._read_list(scope)
         return self._listed[scope]
+
+    def _read_list(self, scope: Scope) -> "pl.DataFrame | None":
+        from soundlink_assets.provider import NotFoundError, ScopeError
+
+        try:
+            return self.client.listed(scope)
+        except (ScopeError, NotFoundError):  # early revisions of the API have no soundlinks
+            if scope.is_optional:
+                return None
+            raise
 
     def close(self) -> None:
         """Close the connections, if there are any."""

@@ -4,14 +4,15 @@ The number of queries does not grow with the history: the latest materialisation
 partition, for the days that a decision can ask for. What follows from them is `refresh_policy`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 
 from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.assets.exports import FETCHED_AT, IS_FINAL
-from soundlink_assets.assets.listing import INCOMPLETE_DAYS
+from soundlink_assets.assets.listing import INCOMPLETE_DAYS, REFUSED_AT
 from soundlink_assets.assets.partitions import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from soundlink_assets.assets.refresh_policy import (
     Failure,
@@ -54,17 +55,18 @@ def history_of(
     days = look_back(now, policy)
     fetches: dict[str, dict[date, Fetch]] = {}
     first_days = {}
-    incomplete = _incomplete_days(instance, exports)
+    lists = _latest_lists(instance, exports)
     for export in exports:
         latest = _latest_events(instance, asset_key(export.table))
         if latest:
             first_days[export.name] = min(latest)
         wanted = {event: day for day, event in latest.items() if days and day in days}
-        listed, lacking = incomplete[export.name]
-        reopened = {day for day in lacking if latest.get(day, listed) < listed}
+        listed = lists[export.name]
+        reopened = {day for day in listed.lacking if latest.get(day, listed.event) < listed.event}
         fetches[export.name] = {
             day: Fetch(fetch.fetched_at, is_final=fetch.is_final and day not in reopened)
-            for day, fetch in _fetches(instance, export, sorted(wanted), now)
+            for day, fetch, was_refused in _fetches(instance, export, sorted(wanted), now)
+            if listed.was_refused or not was_refused
         }
     return History(
         fetches=fetches,
@@ -83,20 +85,32 @@ def _latest_events(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[date,
     return {day: event for day, event in days if day is not None}
 
 
-def _incomplete_days(
-    instance: dg.DagsterInstance, exports: Exports
-) -> dict[str, tuple[int, set[date]]]:
-    """By export: the storage id of its listing, and the days that lacked something listed then."""
-    found: dict[str, tuple[int, set[date]]] = {}
+@dataclass(frozen=True, slots=True)
+class _List:
+    """The latest materialisation of a listing: its storage id, and what it says of an export.
+
+    `lacking` are the days that lacked something listed. `was_refused`: the key did not open the
+    scope; days that were refused are missing from the moment on at which it does.
+    """
+
+    event: int
+    lacking: Collection[date]
+    was_refused: bool
+
+
+def _latest_lists(instance: dg.DagsterInstance, exports: Exports) -> dict[str, _List]:
+    found: dict[str, _List] = {}
     for scope in dict.fromkeys(export.scope for export in exports):
         records = instance.fetch_materializations(asset_key(scope.listing), limit=1).records
         listing = records[0].asset_materialization if records else None
-        value = listing.metadata.get(INCOMPLETE_DAYS) if listing else None
+        metadata = listing.metadata if listing else {}
+        value = metadata.get(INCOMPLETE_DAYS)
         spans = value.data if isinstance(value, dg.JsonMetadataValue) else None
         for export in exports:
             if export.scope == scope:
                 days = set(_days_of(spans.get(export.name, ()))) if isinstance(spans, dict) else ()
-                found[export.name] = (records[0].storage_id if records else 0, set(days))
+                event = records[0].storage_id if records else 0
+                found[export.name] = _List(event, days, REFUSED_AT in metadata)
     return found
 
 
@@ -108,7 +122,8 @@ def _days_of(spans: Iterable[str]) -> Iterator[date]:
 
 def _fetches(
     instance: dg.DagsterInstance, export: Export, events: Sequence[int], now: datetime
-) -> Iterator[tuple[date, Fetch]]:
+) -> Iterator[tuple[date, Fetch, bool]]:
+    """Day, fetch, and whether the key did not open the scope then."""
     key = asset_key(export.table)
     for start in range(0, len(events), EVENTS_A_QUERY):
         chunk = events[start : start + EVENTS_A_QUERY]
@@ -119,7 +134,8 @@ def _fetches(
             event = record.asset_materialization
             if event is not None and event.partition is not None:
                 day = date.fromisoformat(event.partition)
-                yield day, _fetch(event, datetime.fromtimestamp(record.timestamp, UTC), day, now)
+                fetch = _fetch(event, datetime.fromtimestamp(record.timestamp, UTC), day, now)
+                yield day, fetch, REFUSED_AT in event.metadata
 
 
 def _fetch(event: dg.AssetMaterialization, stored_at: datetime, day: date, now: datetime) -> Fetch:

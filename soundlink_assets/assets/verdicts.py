@@ -125,14 +125,14 @@ def report(
 ) -> Iterator[dg.AssetCheckResult]:
     """Record the verdicts of checks of one asset, by name; yield what each returns for the run.
 
-    In a run of one day both are one evaluation. Otherwise each day's is recorded first, those that
+    Verdicts may be of no day, only of the run. In a run of one day both are one evaluation.
+    Otherwise each day's is recorded first, those that
     failed last: where the UI shows one evaluation of many, it takes the latest.
     """
     step = context.op_execution_context
     if step.has_partition_key:
         for name, of_check in verdicts.items():
-            (verdict,) = of_check.days.values()
-            yield result_of(specs[name], verdict)
+            yield result_of(specs[name], next(iter(of_check.days.values()), of_check.run))
         return
     targets = _targets(context, specs, verdicts)
     evaluations = [

@@ -56,7 +56,7 @@ def examine(environment: Mapping[str, str], now: datetime) -> "list[Finding]":
     from soundlink_assets.cli.findings import probed
     from soundlink_assets.cli.home import default_home
     from soundlink_assets.cli.probe_history import probe_history, probe_home
-    from soundlink_assets.cli.probe_provider import campaign_count, probe_cost, probe_provider
+    from soundlink_assets.cli.probe_provider import listed_counts, probe_cost, probe_provider
     from soundlink_assets.cli.probe_warehouse import (
         probe_campaigns,
         probe_organisations,
@@ -67,13 +67,12 @@ def examine(environment: Mapping[str, str], now: datetime) -> "list[Finding]":
     settings, problems = usable_settings()
     home = default_home()
     provider = probed("provider", lambda: probe_provider(settings, now))
-    campaigns = campaign_count(provider)
     warehouse = probed("warehouse", lambda: probe_warehouse(settings))
     opens = all(finding.verdict == "ok" for finding in warehouse)
     return [
         *probed("settings", lambda: probe_settings(settings, problems, environment)),
         *provider,
-        *probed("cost", lambda: probe_cost(settings, campaigns)),
+        *probed("cost", lambda: probe_cost(settings, listed_counts(provider))),
         *warehouse,
         *(probed("organisations", lambda: probe_organisations(settings)) if opens else []),
         *(probed("campaigns", lambda: probe_campaigns(settings, now)) if opens else []),

@@ -16,7 +16,6 @@ from soundlink_assets.cli.findings import (
     ranges,
     warning,
 )
-from soundlink_assets.schema import EXPORTS
 from soundlink_assets.schema.window import Window, final_at
 from soundlink_assets.settings import Settings
 
@@ -120,6 +119,7 @@ def probe_history(
 
 def _history(settings: Settings, instance: "DagsterInstance", now: datetime) -> "History":
     from soundlink_assets.assets.refresh_policy import RefreshPolicy
+    from soundlink_assets.assets.resource import loaded_exports
     from soundlink_assets.assets.run_history import history_of
 
     policy = RefreshPolicy(
@@ -127,7 +127,7 @@ def _history(settings: Settings, instance: "DagsterInstance", now: datetime) -> 
         refresh_every=timedelta(hours=settings.refresh_hours),
         catch_up_days=EVER,
     )
-    return history_of(instance, EXPORTS, now, policy)
+    return history_of(instance, loaded_exports(settings), now, policy)
 
 
 def _lost(history: "History", warehouse: str) -> Iterator[Finding]:
@@ -152,7 +152,8 @@ def _lost(history: "History", warehouse: str) -> Iterator[Finding]:
 def _states(history: "History", start: date, now: datetime) -> Finding:
     """How many days are final, open and missing, from the first fetched day to yesterday.
 
-    Days before `start` are not looked after any more, whether or not they were fetched.
+    Days before `start` are not looked after any more, whether or not they were fetched, and those
+    before an export's first day never were.
     """
     first, yesterday = min(history.first_days.values()), now.date() - timedelta(days=1)
     first = max(first, start)
@@ -161,7 +162,11 @@ def _states(history: "History", start: date, now: datetime) -> Finding:
     late: list[date] = []
     missing: list[date] = []
     for day in Window(min(first, yesterday), yesterday).dates():
-        fetches = [days.get(day) for days in history.fetches.values()]
+        fetches = [
+            days.get(day)
+            for export, days in history.fetches.items()
+            if day >= history.first_days.get(export, date.max)
+        ]
         if any(fetch is None for fetch in fetches):
             missing.append(day)
         elif all(fetch is not None and fetch.is_final for fetch in fetches):

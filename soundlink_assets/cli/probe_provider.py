@@ -1,17 +1,17 @@
 """The doctor on the provider: is the key accepted, what does it open, and what automation costs.
 
-At most four requests, each tried once; nothing waits for a used-up request budget.
+At most five requests, each tried once; nothing waits for a used-up request budget.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
 from soundlink_assets.cli.findings import Finding, broken, ok, warning
-from soundlink_assets.schema import CAMPAIGN, EXPORTS
+from soundlink_assets.schema import CAMPAIGN, EXPORTS, SOUNDLINK, Scope
 from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import AuthStyle, Settings
 
@@ -29,7 +29,7 @@ NO_CAMPAIGN = "no-such-campaign"
 
 
 def probe_provider(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Whether the API accepts the key, whether each scope works, and how many campaigns it has."""
+    """Whether the API accepts the key, whether each scope works, and how much it lists."""
     if settings.api_key is None:
         yield warning("provider", "not asked, because there is no key", "Set SOUNDLINK_API_KEY.")
         return
@@ -44,12 +44,18 @@ def probe_provider(settings: Settings, now: datetime) -> Iterator[Finding]:
         yesterday = now.date() - timedelta(days=1)
         some_id = next((f.facts["some_id"] for f in campaigns if f.facts.get("some_id")), None)
         yield _metrics(client, some_id or NO_CAMPAIGN, Window(yesterday, yesterday))
+        if settings.soundlinks != "off":
+            yield _soundlinks(client)
 
 
-def campaign_count(findings: list[Finding]) -> int | None:
-    """How many campaigns the provider probe found; None if it could not tell."""
-    counts = [f.facts["campaigns"] for f in findings if "campaigns" in f.facts]
-    return counts[0] if counts else None
+def listed_counts(findings: list[Finding]) -> dict[Scope, int]:
+    """How many there are of each scope that the provider probe could count."""
+    return {
+        scope: finding.facts[scope.plural]
+        for scope in (CAMPAIGN, SOUNDLINK)
+        for finding in findings
+        if scope.plural in finding.facts
+    }
 
 
 def client_of(settings: Settings, style: AuthStyle) -> "SoundlinkClient":
@@ -178,28 +184,46 @@ def _metrics(client: "SoundlinkClient", campaign_id: str, day: Window) -> Findin
     return ok(about, "works")
 
 
+def _soundlinks(client: "SoundlinkClient") -> Finding:
+    from soundlink_assets.provider import NotFoundError, ScopeError, SoundlinkError
+
+    about = SOUNDLINK.list_permission
+    try:
+        _, count = client.first_listed(SOUNDLINK)
+    except (ScopeError, NotFoundError) as error:
+        return ok(about, f"{_what(error)}; soundlinks are skipped, campaigns need no such scope")
+    except SoundlinkError as error:
+        return broken(about, _what(error), error.hint)
+    return ok(about, f"works; {count} soundlinks", soundlinks=count)
+
+
 def _what(error: "SoundlinkError") -> str:
     return f"{error.message} ({error.facts})" if error.facts else error.message
 
 
-def probe_cost(settings: Settings, campaigns: int | None) -> Iterator[Finding]:
+def probe_cost(settings: Settings, counts: Mapping[Scope, int]) -> Iterator[Finding]:
     """Requests a day and of one refresh, and whether they fit the budget.
 
     Automation reads the days that may still change, and with them the day that has just closed,
-    once in each refresh interval, and the newest day every morning at least.
+    once in each refresh interval, and the newest day every morning at least. `counts` says how many
+    campaigns there are, and how many soundlinks if they are loaded.
     """
-    if campaigns is None:
+    if CAMPAIGN not in counts:
         yield warning(
             "cost", "unknown, because the campaigns could not be counted", "See the lines above."
         )
         return
     runs = max(24 / settings.refresh_hours, 1)
-    refresh = pages(campaigns) + len(EXPORTS) * campaigns
+    refresh = sum(
+        pages(count) + count * sum(export.scope == scope for export in EXPORTS)
+        for scope, count in counts.items()
+    )
+    links = " and ".join(f"{count} {scope.plural}" for scope, count in counts.items())
     requests = ceil(runs * refresh)
     allowed = min(settings.requests_per_hour * 24, settings.requests_per_minute * 24 * 60)
     what = (
         f"{runs:.0f} runs and {requests:,} requests a day of {allowed:,} allowed; "
-        f"{refresh:,} for one refresh of {campaigns} campaigns, of "
+        f"{refresh:,} for one refresh of {links}, of "
         f"{settings.requests_per_hour:,} an hour"
     )
     facts = {
@@ -218,8 +242,8 @@ def probe_cost(settings: Settings, campaigns: int | None) -> Iterator[Finding]:
         yield ok("cost", what, **facts)
 
 
-def pages(campaigns: int) -> int:
-    """Requests for the list of so many campaigns."""
+def pages(listed: int) -> int:
+    """Requests for a list of so many campaigns or soundlinks."""
     from soundlink_assets.provider.client import PAGE_SIZE
 
-    return max(ceil(campaigns / PAGE_SIZE), 1)
+    return max(ceil(listed / PAGE_SIZE), 1)

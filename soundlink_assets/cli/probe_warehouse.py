@@ -33,6 +33,9 @@ LATELY = timedelta(days=1)
 
 MUCH_BYTES = 1_000 * MEGABYTE
 
+REQUIRED = [export for export in EXPORTS if not export.scope.is_optional]
+"""The exports that every warehouse has."""
+
 
 def probe_warehouse(settings: Settings) -> Iterator[Finding]:
     """Whether the warehouse opens and can be written, its size, its days, and the room left."""
@@ -69,12 +72,12 @@ def probe_warehouse(settings: Settings) -> Iterator[Finding]:
 
 
 def stored_days(warehouse: str) -> set[date]:
-    """The days of which every export has been delivered, by the delivery logs."""
+    """The days of which every export that each key opens was delivered, by the delivery logs."""
     from soundlink_assets.warehouse import open_warehouse
 
     with open_warehouse(warehouse).reader("the doctor", WAIT_SECONDS) as reader:
         return set.intersection(
-            *(set(reader.delivery_log(export)[export.day].to_list()) for export in EXPORTS)
+            *(set(reader.delivery_log(export)[export.day].to_list()) for export in REQUIRED)
         )
 
 
@@ -89,7 +92,7 @@ def first_asked_day(warehouse: str) -> date | None:
         created_at = [
             moment
             for listing in {
-                export.scope.listing.name: export.scope.listing for export in EXPORTS
+                export.scope.listing.name: export.scope.listing for export in REQUIRED
             }.values()
             for moment in reader.load(listing)["created_at"].to_list()
         ]

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SANDBOX_FOLDER = Path("data/sandbox")
 """Where `demo` and `dev --sandbox` keep everything."""
 
+SOUNDLINKS = 3
+"""Self-serve soundlinks beside the campaigns of the sandbox."""
+
 UNLIMITED = 100_000
 """A request budget that a local sandbox never reaches."""
 
@@ -25,10 +28,10 @@ def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1.")] = 8765,
 ) -> None:
     """Serve a synthetic Soundlink API on loopback, to try things and to rehearse outages."""
-    from soundlink_assets.sandbox import PortTakenError, serve
+    from soundlink_assets.sandbox import PortTakenError, SandboxConfig, serve
 
     try:
-        serve(port=port)
+        serve(port, SandboxConfig(soundlink_count=SOUNDLINKS))
     except PortTakenError as error:
         raise UserError(str(error)) from None
 
@@ -45,7 +48,7 @@ def lasting_world(folder: Path, today: date) -> "SandboxConfig":
     if not anchor.exists():
         folder.mkdir(parents=True, exist_ok=True)
         anchor.write_text(f"{today.replace(day=1)}\n", encoding="utf-8")
-    return SandboxConfig(anchor=_kept_day(anchor))
+    return SandboxConfig(anchor=_kept_day(anchor), soundlink_count=SOUNDLINKS)
 
 
 def _kept_day(anchor: Path) -> date:

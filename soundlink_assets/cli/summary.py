@@ -123,22 +123,18 @@ from anew full join (
 def print_loaded(
     console: "Console", warehouse: "Warehouse", window: "Window", requests: int, seconds: float
 ) -> None:
-    """Days, campaigns, rows, requests and seconds."""
+    """Days, campaigns, soundlinks, rows, requests and seconds."""
     counts = []
-    ids: set[str] = set()
+    ids: dict[str, set[str]] = {}
     for export in EXPORTS:
-        frame = _read(
-            warehouse,
-            f"select {export.scope.requested_column}, count(*) "  # noqa: S608 - names of ours
-            f"from {export.table.qualified_name} where {export.day} between $first and $last "
-            "group by all",
-            window,
-        )
-        ids.update(row[0] for row in frame)
-        counts.append(f"{sum(row[1] for row in frame):,} rows of {export.name}")
+        requested = export.scope.requested_column
+        rows = warehouse.load(export.table, window, (requested,))
+        ids.setdefault(export.scope.plural, set()).update(rows[requested])
+        counts.append(f"{rows.height:,} rows of {export.name}")
+    links = ", ".join(f"{len(some)} {plural}" for plural, some in ids.items())
     days = "1 day" if window.days == 1 else f"{window.days} days"
     console.print(
-        f"\n[bold]Loaded[/] {days} ({window}), {len(ids)} campaigns: "
+        f"\n[bold]Loaded[/] {days} ({window}), {links}: "
         f"{', '.join(counts)}; {requests} requests, {seconds:.1f} s"
     )
 

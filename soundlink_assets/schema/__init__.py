@@ -11,6 +11,7 @@ from soundlink_assets.schema.campaigns import (
     CAMPAIGN,
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
+    CAMPAIGN_EXPORTS,
     CAMPAIGNS,
 )
 from soundlink_assets.schema.exports import Export, Scope
@@ -18,21 +19,24 @@ from soundlink_assets.schema.soundlinks import (
     SOUNDLINK,
     SOUNDLINK_COUNTRY_DAILY,
     SOUNDLINK_ENGAGEMENT_DAILY,
+    SOUNDLINK_EXPORTS,
     SOUNDLINKS,
 )
 
-EXPORTS: tuple[Export, ...] = (CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY)
+EXPORTS: tuple[Export, ...] = (*CAMPAIGN_EXPORTS, *SOUNDLINK_EXPORTS)
 
 __all__ = [
     "CAMPAIGN",
     "CAMPAIGNS",
     "CAMPAIGN_COUNTRY_DAILY",
     "CAMPAIGN_ENGAGEMENT_DAILY",
+    "CAMPAIGN_EXPORTS",
     "EXPORTS",
     "SOUNDLINK",
     "SOUNDLINKS",
     "SOUNDLINK_COUNTRY_DAILY",
     "SOUNDLINK_ENGAGEMENT_DAILY",
+    "SOUNDLINK_EXPORTS",
     "Export",
     "Scope",
 ]

@@ -302,3 +302,5 @@ CAMPAIGN_ENGAGEMENT_DAILY = Export(
         KnownValues(column="status", values=("active", "ended", "scheduled")),
     ),
 )
+
+CAMPAIGN_EXPORTS = (CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY)

@@ -50,6 +50,7 @@ class Scope:
     `listing` is the table of what the provider lists at `path`, `source_fields` maps its columns to
     the fields of a listed object. `list_permission` and `export_permission` are the scopes that an
     API key needs. `not_found_code` is the provider's code for one that does not exist (any more).
+    `is_optional`: a key may lack the permission; then the assets of the scope are skipped.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Scope:
     list_permission: str
     export_permission: str
     not_found_code: str
+    is_optional: bool = False
 
     @property
     def id_column(self) -> str:

@@ -61,6 +61,7 @@ SOUNDLINK = Scope(
     list_permission="soundlinks:read",
     export_permission="soundlinks:read",
     not_found_code="not_found",
+    is_optional=True,
 )
 
 _FIELDS = tuple(
@@ -177,3 +178,5 @@ SOUNDLINK_ENGAGEMENT_DAILY = Export(
         *_FORMATS,
     ),
 )
+
+SOUNDLINK_EXPORTS = (SOUNDLINK_COUNTRY_DAILY, SOUNDLINK_ENGAGEMENT_DAILY)

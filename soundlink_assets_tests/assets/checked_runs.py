@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from soundlink_assets.assets.automation import freshness_key
 from soundlink_assets.assets.catalog import asset_key
+from soundlink_assets.assets.resource import loaded_exports
 from soundlink_assets.dagster_internals import AssetCheckExecutionsTable, SqlEventLogStorage
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
@@ -77,7 +78,6 @@ class Platform:
         self.instance = instance
         self.exports = exports
         self.settings: Settings = load_settings(
-            api_key=sandbox.api_key,
             base_url=sandbox.base_url,
             start_date=ANCHOR,
             warehouse=str(folder / "warehouse.duckdb"),
@@ -85,7 +85,7 @@ class Platform:
             budget_dir=folder / "budget",
             requests_per_minute=100_000,
             requests_per_hour=100_000,
-            **{"max_attempts": 1, "read_copy": False} | given,
+            **{"api_key": sandbox.api_key, "max_attempts": 1, "read_copy": False} | given,
         )
         self.definitions = build_definitions(self.settings, exports, clock=sandbox.now)
 
@@ -101,7 +101,11 @@ class Platform:
         self, tags: Mapping[str, str] | None = None, assets: AbstractSet[dg.AssetKey] = frozenset()
     ) -> Checked:
         """The main job's exports and daily tables, or `assets`; over `DAYS` or as `tags` say."""
-        tables = [CAMPAIGNS, *(export.table for export in EXPORTS), *DAILY_TABLES]
+        tables = [
+            CAMPAIGNS,
+            *(export.table for export in loaded_exports(self.settings)),
+            *DAILY_TABLES,
+        ]
         assets = assets or {asset_key(table) for table in tables}
         checks = self.definitions.resolve_asset_graph().asset_check_keys
         job = self.definitions.resolve_job_def("daily_exports").get_subset(
@@ -113,6 +117,10 @@ class Platform:
             },
         )
         return self._run(job, tags or over(DAYS))
+
+    def run_all(self, window: Window) -> Checked:
+        """The main job, all of it, over days."""
+        return self._run(self.definitions.resolve_job_def("daily_exports"), over(window))
 
     def check(
         self, checks: Iterable[dg.AssetCheckKey], tags: Mapping[str, str] | None = None
@@ -205,9 +213,21 @@ class Platform:
 
 @contextmanager
 def platform_in(
-    folder: Path, campaigns: int = 3, exports: Sequence[Export] = EXPORTS, **given: Any
+    folder: Path,
+    campaigns: int = 3,
+    exports: Sequence[Export] = EXPORTS,
+    soundlinks: int = 0,
+    **given: Any,
 ) -> Iterator[Platform]:
-    config = SandboxConfig(campaign_count=campaigns, anchor=ANCHOR, exports=tuple(exports))
+    """A platform on a sandbox of so many campaigns and soundlinks; `given` are settings."""
+    config = SandboxConfig(
+        campaign_count=campaigns,
+        soundlink_count=soundlinks,
+        anchor=ANCHOR,
+        exports=tuple(exports),
+    )
+    if soundlinks:
+        given = {"soundlinks": "auto"} | given
     with (
         serving(config, now=NOW) as sandbox,
         dg.DagsterInstance.ephemeral(str(folder)) as instance,

@@ -25,7 +25,7 @@ from soundlink_assets.assets.derived import DERIVATIONS
 from soundlink_assets.assets.exports import FETCHED_AT, IS_FINAL
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, serving
-from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets.schema.window import Window
@@ -35,7 +35,7 @@ from soundlink_assets_tests.assets.instances import instance_in_files
 ROOT = Path(__file__).parents[2]
 DAILY = (
     asset_key(CAMPAIGNS),
-    *(asset_key(export.table) for export in EXPORTS),
+    *(asset_key(export.table) for export in CAMPAIGN_EXPORTS),
     *(asset_key(derivation.table) for derivation in DERIVATIONS),
 )
 """The campaigns and every daily table; not the summaries, which take no part in the automation."""

@@ -19,13 +19,13 @@ from soundlink_assets.assets.partitions import range_tags
 from soundlink_assets.assets.refresh_policy import Selection
 from soundlink_assets.assets.run_history import history_of
 from soundlink_assets.definitions import build_definitions
-from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema import CAMPAIGN_EXPORTS
 from soundlink_assets.schema.window import Window, final_at
 from soundlink_assets.settings import Settings
 
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-KEYS = {export.name: asset_key(export.table) for export in EXPORTS}
+KEYS = {export.name: asset_key(export.table) for export in CAMPAIGN_EXPORTS}
 COUNTRY, ENGAGEMENT = KEYS.values()
 REPOSITORY = RemoteRepositoryOrigin(
     RegisteredCodeLocationOrigin("soundlink_assets"), "__repository__"
@@ -457,7 +457,7 @@ def test_a_tick_asks_the_database_as_often_after_a_year_as_after_a_week(
 
         event.listen(Engine, "before_cursor_execute", count)
         try:
-            history_of(remembered.instance, EXPORTS, NOW, policy)
+            history_of(remembered.instance, CAMPAIGN_EXPORTS, NOW, policy)
         finally:
             event.remove(Engine, "before_cursor_execute", count)
         return counted
@@ -472,7 +472,7 @@ def test_a_tick_asks_the_database_as_often_after_a_year_as_after_a_week(
 def test_a_run_request_never_reaches_beyond_yesterday_or_ninety_days() -> None:
     automation = Automation(
         job=dg.define_asset_job("daily_exports"),
-        exports=EXPORTS,
+        exports=CAMPAIGN_EXPORTS,
         fetched_with={name: frozenset({key}) for name, key in KEYS.items()},
         policy=policy_of(Settings()),
         running=True,

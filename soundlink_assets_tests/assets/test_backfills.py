@@ -11,7 +11,11 @@ import pytest
 from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.cli.home import prepare_home
 from soundlink_assets.sandbox import PROVIDER_LIMITS, SandboxConfig, serving
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
+from soundlink_assets.schema import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    CAMPAIGN_EXPORTS,
+)
 from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.assets.simulation import platform
@@ -80,7 +84,7 @@ def test_two_backfills_at_once_keep_the_budget_and_their_own_days(tmp_path: Path
     assert set(stored["runs"]) == {1}
 
 
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 def test_a_range_that_failed_is_repeated_alone_and_disturbs_no_other_day(
     tmp_path: Path, export: object
 ) -> None:

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from soundlink_assets.assets.derived import DERIVATIONS
 from soundlink_assets.sandbox import SandboxConfig
-from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema import CAMPAIGN_EXPORTS
 from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.assets.simulation import Platform, platform
@@ -82,21 +82,22 @@ def fewest_requests(platform: Platform) -> int:
         (DAEMON_IS_OFF[1], at(60)),
     )
     return sum(
-        len(EXPORTS) * len(platform.sandbox.world.campaigns_at(begin + turn * REFRESH_EVERY))
+        len(CAMPAIGN_EXPORTS)
+        * len(platform.sandbox.world.campaigns_at(begin + turn * REFRESH_EVERY))
         for begin, end in spans
         for turn in range((end - begin) // REFRESH_EVERY + 1)
     )
 
 
 def assert_no_day_was_fetched_twice_within_the_interval(platform: Platform) -> None:
-    for export in EXPORTS:
+    for export in CAMPAIGN_EXPORTS:
         for day, fetches in platform.fetched(export).items():
             for (earlier, _), (later, _) in pairwise(fetches):
                 assert later - earlier >= REFRESH_EVERY, (export.name, day, earlier, later)
 
 
 def assert_every_day_is_settled_once(platform: Platform) -> None:
-    for export in EXPORTS:
+    for export in CAMPAIGN_EXPORTS:
         fetched = platform.fetched(export)
         assert set(DAYS.dates()) <= set(fetched)
         for day in DAYS.dates():
@@ -108,7 +109,7 @@ def assert_every_day_is_settled_once(platform: Platform) -> None:
 def assert_every_table_is_the_truth(platform: Platform) -> None:
     """The export tables are what is served now; the derived ones are what follows from that."""
     warehouse = open_warehouse(platform.settings.warehouse)
-    for export in EXPORTS:
+    for export in CAMPAIGN_EXPORTS:
         truth = platform.truth(export, DAYS).drop("exported_at")
         stored = stored_days(platform, export.table.qualified_name)
         assert_frame_equal(

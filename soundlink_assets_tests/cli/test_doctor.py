@@ -16,6 +16,7 @@ from typer.testing import Result
 from soundlink_assets.cli.home import prepare_home
 from soundlink_assets.cli.probe_provider import probe_cost
 from soundlink_assets.sandbox import Fault, Key, RunningSandbox, SandboxConfig, serving
+from soundlink_assets.schema import CAMPAIGN, SOUNDLINK
 from soundlink_assets.settings import AuthStyle, load_settings
 from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.ports import closed_port
@@ -335,17 +336,24 @@ def test_a_damaged_history_is_one_line(command: Command, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("hours", "runs"), [(48, 1), (24, 1), (6, 4), (1, 24)])
 def test_a_refresh_interval_makes_so_many_runs_a_day(hours: float, runs: int) -> None:
-    (cost,) = probe_cost(load_settings(refresh_hours=hours), 7)
+    (cost,) = probe_cost(load_settings(refresh_hours=hours), {CAMPAIGN: 7})
 
     assert cost.verdict == "ok"
     assert cost.facts["requests_a_refresh"] == 1 + 2 * 7
     assert cost.facts["requests_a_day"] == runs * (1 + 2 * 7)
 
 
+def test_soundlinks_cost_as_much_as_campaigns() -> None:
+    (cost,) = probe_cost(load_settings(), {CAMPAIGN: 7, SOUNDLINK: 101})
+
+    assert cost.facts["requests_a_refresh"] == 1 + 2 * 7 + 2 + 2 * 101
+    assert "7 campaigns and 101 soundlinks" in cost.what
+
+
 def test_the_cost_of_many_campaigns_is_broken_until_the_advice_is_taken() -> None:
-    (dear,) = probe_cost(load_settings(refresh_hours=1), 1_000)
+    (dear,) = probe_cost(load_settings(refresh_hours=1), {CAMPAIGN: 1_000})
     advised = int("".join(c for c in dear.advice if c.isdigit()))
-    (affordable,) = probe_cost(load_settings(refresh_hours=advised), 1_000)
+    (affordable,) = probe_cost(load_settings(refresh_hours=advised), {CAMPAIGN: 1_000})
 
     assert dear.verdict == "broken"
     assert affordable.verdict != "broken"

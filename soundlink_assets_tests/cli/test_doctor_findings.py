@@ -15,7 +15,7 @@ from soundlink_assets.cli.findings import Finding, probed
 from soundlink_assets.cli.home import open_history, prepare_home
 from soundlink_assets.cli.probe_history import probe_history, probe_home
 from soundlink_assets.cli.probe_warehouse import probe_campaigns, probe_quarantine
-from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema import CAMPAIGN_EXPORTS
 from soundlink_assets.settings import load_settings
 from soundlink_assets_tests.cli.refused import refused
 
@@ -25,7 +25,7 @@ DAYS = [date(2026, 6, 5), date(2026, 6, 9)]
 
 def fetched(instance: DagsterInstance) -> None:
     """Both exports have the first and the last of `DAYS`, and nothing between."""
-    for export in EXPORTS:
+    for export in CAMPAIGN_EXPORTS:
         for day in DAYS:
             event = AssetMaterialization(asset_key(export.table), partition=str(day))
             instance.report_runless_asset_event(event)

@@ -14,7 +14,7 @@ from soundlink_assets.assets.partitions import range_tags
 from soundlink_assets.assets.run_history import JOB_NAME
 from soundlink_assets.cli.home import open_history, prepare_home
 from soundlink_assets.cli.prune import delete_run, replaced_runs
-from soundlink_assets.schema import EXPORTS
+from soundlink_assets.schema import CAMPAIGN_EXPORTS
 from soundlink_assets.schema.campaigns import CAMPAIGNS
 from soundlink_assets.schema.window import Window
 from soundlink_assets_tests.cli.conftest import Command
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore::dagster.BetaWarning")]
 
 
 @dg.asset(
-    key=asset_key(EXPORTS[0].table),
+    key=asset_key(CAMPAIGN_EXPORTS[0].table),
     partitions_def=DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from soundlink_assets.definitions import tables_of
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_ENGAGEMENT_DAILY, EXPORTS
+from soundlink_assets.schema import (
+    CAMPAIGN_COUNTRY_DAILY,
+    CAMPAIGN_ENGAGEMENT_DAILY,
+    EXPORTS,
+    SOUNDLINK_COUNTRY_DAILY,
+    SOUNDLINK_ENGAGEMENT_DAILY,
+)
 from soundlink_assets.schema.analytics import (
     CAMPAIGN_SCORECARD,
     COUNTRY_EFFICIENCY,
@@ -33,6 +39,13 @@ ALL = "yes"
 ONE_CURRENCY = "within one currency"
 
 _COUNTRY_LISTENERS = "over countries; over days a person counts again"
+_ONE_DAY = "over countries; never over days"
+_ENGAGEMENT_SUMS = {
+    "playlist_position": NEVER,
+    "new_listeners": "over countries; of one track over days; never over tracks",
+    "returning_listeners": "roughly over countries; never over days or tracks",
+    "listeners": "roughly over countries; never over days or tracks",
+}
 _SCORECARD_SUMS = {
     "days": NEVER,
     "settled_days": NEVER,
@@ -47,12 +60,13 @@ SUMMED: dict[str, dict[str, str]] = {
     CAMPAIGNS.name: dict.fromkeys(("daily_budget", "total_budget"), ALL)
     | dict.fromkeys(("campaign_duration", "generation"), NEVER),
     CAMPAIGN_COUNTRY_DAILY.name: {"listeners": _COUNTRY_LISTENERS},
-    CAMPAIGN_ENGAGEMENT_DAILY.name: {
-        "playlist_position": NEVER,
-        "new_listeners": "over countries; of one track over days; never over tracks",
-        "returning_listeners": "roughly over countries; never over days or tracks",
-        "listeners": "roughly over countries; never over days or tracks",
+    SOUNDLINK_COUNTRY_DAILY.name: {
+        "new_listeners": "over countries; over days",
+        "returning_listeners": _ONE_DAY,
+        "listeners": _ONE_DAY,
     },
+    CAMPAIGN_ENGAGEMENT_DAILY.name: _ENGAGEMENT_SUMS,
+    SOUNDLINK_ENGAGEMENT_DAILY.name: _ENGAGEMENT_SUMS,
     COUNTRY_EFFICIENCY.name: {"listeners": _COUNTRY_LISTENERS},
     SPILLOVER_SHARE.name: {"spillover_tracks": NEVER},
     PLAYLIST_TRACK_SHARE.name: {"playlist_position": NEVER},

@@ -160,8 +160,8 @@ def test_the_documented_macro_gives_the_rows_of_that_moment(
     of = world()
     served = [
         row
-        for campaign in of.campaigns_at(FETCHES[0])
-        for row in of.rows(export.name, campaign.campaign_id, WINDOW, FETCHES[0])
+        for link in of.links_at(export.scope.name, FETCHES[0])
+        for row in of.rows(export.name, link.id, WINDOW, FETCHES[0])
     ]
     assert rows.height == len(served)
     assert rows["listeners"].sum() == sum(row["listeners"] for row in served)

@@ -4,12 +4,12 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.frames import empty_frame, polars_schema, row_schema
 from soundlink_assets.schema.tables import Column, Kind, Table
 from soundlink_assets_tests.provider.deliveries import parse, sample_body
 
-each_export = pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+each_export = pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 
 
 def test_every_kind_of_column_has_a_dtype_that_holds_its_values_exactly() -> None:
