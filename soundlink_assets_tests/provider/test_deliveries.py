@@ -24,7 +24,7 @@ from soundlink_assets.provider import (
 )
 from soundlink_assets.provider.retries import OUTAGE_AFTER
 from soundlink_assets.sandbox import Fault, RunningSandbox
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
 from soundlink_assets_tests.provider.bodies import DAY, WINDOW, body, envelope, rows
 from soundlink_assets_tests.provider.conftest import KEY, MakeClient
@@ -71,7 +71,7 @@ def test_every_day_of_every_campaign_is_asked_for_once_and_never_over_90_at_a_ti
     assert len(server.asked) == len(set(campaigns)) * -(-length // MAX_WINDOW_DAYS)
 
 
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 def test_all_campaigns_of_the_sandbox_come_with_one_request_each(
     export: Export, sandbox: RunningSandbox, make_client: MakeClient
 ) -> None:

@@ -21,7 +21,7 @@ from soundlink_assets.provider import (
 )
 from soundlink_assets.provider.quarantine import kept_bodies
 from soundlink_assets.sandbox import Fault, RunningSandbox
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import AuthStyle, load_settings
 from soundlink_assets_tests.provider.bodies import CAMPAIGN, DAY, WINDOW, body, rows
@@ -78,7 +78,7 @@ def test_a_delivery_says_what_came_and_how(make_client: MakeClient) -> None:
     assert "spend_media" not in repr(delivery)
 
 
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 def test_what_the_sandbox_serves_is_what_the_client_delivers(
     export: Export, sandbox: RunningSandbox, make_client: MakeClient
 ) -> None:
@@ -113,7 +113,7 @@ def test_what_the_sandbox_serves_is_what_the_client_delivers(
         Fault.LATENCY,
     ],
 )
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 def test_every_form_that_the_contract_leaves_open_is_accepted_with_the_same_content(
     fault: Fault, export: Export, sandbox: RunningSandbox, make_client: MakeClient
 ) -> None:
@@ -243,7 +243,7 @@ BREACHES = {
 
 
 @pytest.mark.parametrize("fault", BREACHES)
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 def test_a_body_that_breaks_the_contract_is_refused_and_kept_with_the_reason(
     fault: Fault,
     export: Export,

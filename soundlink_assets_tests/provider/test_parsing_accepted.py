@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.frames import polars_schema
 from soundlink_assets_tests.provider.deliveries import (
     body_of,
@@ -19,7 +19,7 @@ from soundlink_assets_tests.provider.deliveries import (
 )
 
 COUNTRY = CAMPAIGN_COUNTRY_DAILY
-each_export = pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+each_export = pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 
 
 @each_export

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from soundlink_assets.provider import decoder
 from soundlink_assets.provider.errors import ContractViolation, UnreadableDelivery
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.frames import row_schema
 from soundlink_assets.schema.tables import Column, Kind
 from soundlink_assets_tests.provider.deliveries import (
@@ -31,8 +31,8 @@ from soundlink_assets_tests.provider.deliveries import (
 )
 
 COUNTRY = CAMPAIGN_COUNTRY_DAILY
-each_export = pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
-exports = st.sampled_from(EXPORTS)
+each_export = pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
+exports = st.sampled_from(CAMPAIGN_EXPORTS)
 patient = settings(deadline=None, max_examples=60)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from soundlink_assets.provider.errors import RefusedDelivery, UnreadableDelivery
 from soundlink_assets.provider.reader import DeliveryReader, verify_request
-from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.tables import Kind
 from soundlink_assets.schema.window import Window
 from soundlink_assets_tests.provider.deliveries import (
@@ -23,7 +23,7 @@ from soundlink_assets_tests.provider.deliveries import (
 )
 
 COUNTRY = CAMPAIGN_COUNTRY_DAILY
-each_export = pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+each_export = pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 
 
 def _with_second_line(line: bytes) -> bytes:

@@ -10,13 +10,13 @@ import pytest
 
 from soundlink_assets.sandbox import RunningSandbox, SandboxConfig, World, serving
 from soundlink_assets.schema import (
-    EXPORTS,
+    CAMPAIGN_EXPORTS,
     SOUNDLINK_COUNTRY_DAILY,
     SOUNDLINK_ENGAGEMENT_DAILY,
 )
 from soundlink_assets.schema.window import Window
 
-ALL_EXPORTS = (*EXPORTS, SOUNDLINK_COUNTRY_DAILY, SOUNDLINK_ENGAGEMENT_DAILY)
+ALL_EXPORTS = (*CAMPAIGN_EXPORTS, SOUNDLINK_COUNTRY_DAILY, SOUNDLINK_ENGAGEMENT_DAILY)
 CONFIG = SandboxConfig(anchor=date(2026, 4, 1), soundlink_count=5, exports=ALL_EXPORTS)
 ANCHOR = date(2026, 4, 1)
 NOW = datetime(2026, 4, 20, 12, tzinfo=UTC)

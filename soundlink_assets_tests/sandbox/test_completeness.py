@@ -6,7 +6,7 @@ import pytest
 from soundlink_assets.sandbox import Completeness, SandboxConfig, World
 from soundlink_assets.sandbox.completeness import FINAL, stage_of
 from soundlink_assets.sandbox.rows import Row
-from soundlink_assets.schema import EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.window import Window, final_at
 from soundlink_assets_tests.sandbox.conftest import ANCHOR
 
@@ -29,7 +29,7 @@ def figures(world: World, export: Export, day: date, now: datetime) -> dict[tupl
     return rows
 
 
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 class TestFigures:
     def test_figures_change_with_every_batch_until_the_day_is_final_and_never_after(
         self, world: World, export: Export
@@ -111,7 +111,7 @@ def test_a_day_is_complete_from_the_moment_it_is_final() -> None:
 
 
 def test_spend_is_corrected_up_and_down_while_a_day_is_open(world: World) -> None:
-    export = EXPORTS[0]
+    export = CAMPAIGN_EXPORTS[0]
     corrections = set()
     for day in DAYS[:7]:
         closed = figures(world, export, day, batch_after(day, 1))
@@ -138,7 +138,9 @@ class TestCurves:
         world = World(SandboxConfig(completeness=completeness), ANCHOR)
         totals: list[float] = []
         for age in (*ages, 30):
-            days = [figures(world, EXPORTS[0], day, batch_after(day, age)) for day in DAYS[:8]]
+            days = [
+                figures(world, CAMPAIGN_EXPORTS[0], day, batch_after(day, age)) for day in DAYS[:8]
+            ]
             totals.append(sum(row["streams"] for day in days for row in day.values()))
         return [total / totals[-1] for total in totals[:-1]]
 
@@ -160,8 +162,8 @@ class TestCurves:
             world = World(SandboxConfig(completeness=completeness), ANCHOR)
             signs = set()
             for day in DAYS[:6]:
-                early = figures(world, EXPORTS[0], day, batch_after(day, 5))
-                late = figures(world, EXPORTS[0], day, batch_after(day, 8))
+                early = figures(world, CAMPAIGN_EXPORTS[0], day, batch_after(day, 5))
+                late = figures(world, CAMPAIGN_EXPORTS[0], day, batch_after(day, 8))
                 for key in early.keys() & late.keys():
                     difference = late[key]["streams"] - early[key]["streams"]
                     signs.add((difference > 0) - (difference < 0))
@@ -181,7 +183,7 @@ class TestCurves:
         odd = Completeness(curve=(0.1,), spread=1, noise=0.5, overreported=0.9)
         other = World(SandboxConfig(completeness=odd), ANCHOR)
         day = DAYS[3]
-        for export in EXPORTS:
+        for export in CAMPAIGN_EXPORTS:
             final = figures(world, export, day, batch_after(day, 8))
             assert figures(other, export, day, batch_after(day, 8)) == final
 

@@ -14,7 +14,7 @@ from soundlink_assets.sandbox.faults import Stage, known_faults, set_field
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
     CAMPAIGN_ENGAGEMENT_DAILY,
-    EXPORTS,
+    CAMPAIGN_EXPORTS,
     Export,
 )
 from soundlink_assets.schema.rules import RatioIdentity, SumIdentity
@@ -26,7 +26,7 @@ from soundlink_assets_tests.waiting import wait_for
 WINDOW = Window(date(2026, 4, 1), date(2026, 4, 7))
 IDENTITIES = [
     pytest.param(export, rule, id=rule.name)
-    for export in EXPORTS
+    for export in CAMPAIGN_EXPORTS
     for rule in export.rules
     if isinstance(rule, SumIdentity | RatioIdentity)
 ]
@@ -478,7 +478,7 @@ class TestPlan:
     ) -> None:
         hit, spared = sandbox.world.campaigns[:2]
         sandbox.fail(f"*/{hit.campaign_id}/*", Fault.CAMPAIGN_NOT_FOUND, count=None)
-        for export in EXPORTS:
+        for export in CAMPAIGN_EXPORTS:
             assert http.get(export.path(spared.campaign_id)).status_code == 200
             assert http.get(export.path(hit.campaign_id)).status_code == 404
 
@@ -539,8 +539,8 @@ def test_every_fault_can_be_met_by_some_request(
 ) -> None:
     campaign_id = sandbox.world.campaigns[0].campaign_id
     overview = f"/v1/campaigns/{campaign_id}/metrics/overview"
-    paths = ["/v1/campaigns", overview, *(export.path(campaign_id) for export in EXPORTS)]
-    for fault in known_faults(EXPORTS).values():
+    paths = ["/v1/campaigns", overview, *(export.path(campaign_id) for export in CAMPAIGN_EXPORTS)]
+    for fault in known_faults(CAMPAIGN_EXPORTS).values():
         sandbox.fail("*", fault, seconds=0)
         for path in paths:
             try:

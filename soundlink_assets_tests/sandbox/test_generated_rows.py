@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundlink_assets.sandbox import Fault, SandboxConfig, World, serving
-from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_COUNTRY_DAILY, EXPORTS, Export
+from soundlink_assets.schema import CAMPAIGN, CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.fields import UUID, count, identity_fields, identity_formats
 from soundlink_assets.schema.rules import Format, KnownValues, RatioIdentity, SumIdentity
 from soundlink_assets.schema.tables import Kind, Table, column, optional
@@ -67,7 +67,7 @@ TOY = Export(
         Format(name="session_format", columns=("session_id",), pattern=UUID, meaning="a UUID"),
     ),
 )
-CONFIG = SandboxConfig(exports=(*EXPORTS, TOY))
+CONFIG = SandboxConfig(exports=(*CAMPAIGN_EXPORTS, TOY))
 
 
 def rows_of(export: Export, world: World, window: Window = LAST_90_DAYS) -> list[dict[str, Any]]:
@@ -125,7 +125,9 @@ class TestToyExport:
         assert saves[0] < saves[6] < saves[7] == saves[8] == saves[9]
 
     def test_it_has_a_route_and_its_identities_can_be_broken(self) -> None:
-        with serving(SandboxConfig(anchor=ANCHOR, exports=(*EXPORTS, TOY)), now=NOW) as sandbox:
+        with serving(
+            SandboxConfig(anchor=ANCHOR, exports=(*CAMPAIGN_EXPORTS, TOY)), now=NOW
+        ) as sandbox:
             campaign = sandbox.world.campaigns[0]
             headers = {"x-api-key": sandbox.api_key}
             url = sandbox.base_url + TOY.path(campaign.id)

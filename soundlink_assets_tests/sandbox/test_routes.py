@@ -10,7 +10,7 @@ from soundlink_assets.sandbox import RunningSandbox
 from soundlink_assets.sandbox.links import Campaign
 from soundlink_assets.schema import (
     CAMPAIGN_COUNTRY_DAILY,
-    EXPORTS,
+    CAMPAIGN_EXPORTS,
     Export,
 )
 from soundlink_assets.schema.window import Window
@@ -73,7 +73,7 @@ class TestCampaigns:
         assert data["pagination"]["totalPages"] == data["pagination"]["totalCount"] == 0
 
 
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.segment)
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.segment)
 class TestExports:
     def test_the_body_is_the_worlds_lines(
         self, http: httpx.Client, sandbox: RunningSandbox, export: Export
