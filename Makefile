@@ -7,7 +7,7 @@ JOBS   ?= auto
 # The tests write many small databases: in memory, where there is room, they wait for no disk.
 FAST_TEMP := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
 # uv installs faster; pip is there with every Python. Both verify the hashes of the lock.
-INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
 PYTEST = PYTEST_DEBUG_TEMPROOT=$(FAST_TEMP) $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help

@@ -40,6 +40,8 @@ NOT_RUN = {
     "make check": "run by CI beside the tests",
     "make quick": "would run itself",
     "soundlink-assets dev": "serves until stopped; driven in test_ui.py",
+    "pip install": "changes the environment",
+    "soundlink-assets start": "opens a browser; run in cli/test_start.py",
     "soundlink-assets move": "needs PostgreSQL; run in cli/test_maintain.py",
     "soundlink-assets sandbox": "serves until stopped; the test's own sandbox runs instead",
     ". .venv/bin/activate": "the tests run inside the environment",
@@ -63,6 +65,7 @@ MAY_BE_EMPTY = ("nowcast.md",)
 """The loaded warehouse has too little history for expectations; its queries only have to run."""
 
 PRELUDE = {
+    "README.md": "soundlink-assets backfill",
     "operating.md": "soundlink-assets init my-soundlink && cd my-soundlink && "
     "soundlink-assets backfill",
     "nowcast.md": "soundlink-assets init my-soundlink && cd my-soundlink && "

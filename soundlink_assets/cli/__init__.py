@@ -17,6 +17,7 @@ from soundlink_assets.cli.move import move
 from soundlink_assets.cli.prune import prune
 from soundlink_assets.cli.report import report
 from soundlink_assets.cli.sandbox import sandbox
+from soundlink_assets.cli.start import start
 
 __all__ = [
     "app",
@@ -31,4 +32,5 @@ __all__ = [
     "prune",
     "report",
     "sandbox",
+    "start",
 ]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from soundlink_assets.cli.runs import RunOutcome
     from soundlink_assets.schema.window import Window
+    from soundlink_assets.settings import Settings
 
 
 USUAL_DAYS = 14
@@ -52,14 +53,29 @@ def backfill(
 
     Examples: `soundlink-assets backfill`, `soundlink-assets backfill 2026-01-01 2026-03-31`
     """
-    from soundlink_assets.cli.console import console_on, print_plainly, showing_progress
-    from soundlink_assets.cli.home import default_home, open_history, prepare_home
-    from soundlink_assets.cli.runs import Listener, mark_killed_runs, run_days
-
-    console = console_on(sys.stderr)
     settings = read_settings()
     settings.require_api_key()
     window = closed_days(start, end, settings.start_date, datetime.now(UTC).date())
+    is_clean = load_days(settings, window, select, verbose=ctx.obj["verbose"])
+    typer.echo("\nNext: `soundlink-assets report` writes a page of it, `dev` keeps it up to date.")
+    if not is_clean:
+        raise typer.Exit(1)
+
+
+def load_days(
+    settings: "Settings", window: "Window", select: str | None = None, *, verbose: bool
+) -> bool:
+    """Run the days and print what became of them and, of all assets, the answers.
+
+    Returns whether every run succeeded without a failed check of severity ERROR.
+    """
+    from soundlink_assets.cli import summary
+    from soundlink_assets.cli.console import console_on, print_plainly, showing_progress
+    from soundlink_assets.cli.home import default_home, open_history, prepare_home
+    from soundlink_assets.cli.runs import Listener, mark_killed_runs, run_days
+    from soundlink_assets.warehouse import open_warehouse
+
+    console = console_on(sys.stderr)
     home = prepare_home(default_home())
     outcomes: list[RunOutcome] = []
 
@@ -73,23 +89,26 @@ def backfill(
             listener = Listener(progress, warning=warn)
             for outcome in run_days(settings, window, instance, listener, select):
                 outcomes.append(outcome)
-                _report(console, outcome, verbose=ctx.obj["verbose"])
+                _report(console, outcome, verbose=verbose)
                 if outcome.is_refused:
                     break
     except KeyboardInterrupt:
         _report_rest(console, window, outcomes)
         raise
     _report_rest(console, window, outcomes)
-    if not all(outcome.is_clean for outcome in outcomes):
-        raise typer.Exit(1)
+    if select is None and any(outcome.succeeded for outcome in outcomes):
+        summary.print_answers(console_on(sys.stdout), open_warehouse(settings.warehouse), window)
+    return all(outcome.is_clean for outcome in outcomes)
 
 
-def closed_days(start: str | None, end: str | None, earliest: date, today: date) -> "Window":
+def closed_days(
+    start: str | None, end: str | None, earliest: date, today: date, usual_days: int = USUAL_DAYS
+) -> "Window":
     """The window that was typed, or the usual one; UserError that says what is allowed."""
     from soundlink_assets.schema.window import Window
 
     last = today - timedelta(days=1) if end is None else _day(end)
-    usual = max(earliest, today - timedelta(days=USUAL_DAYS))
+    usual = max(earliest, today - timedelta(days=usual_days))
     first = usual if start is None else _day(start)
     if earliest >= today:
         raise UserError(f"SOUNDLINK_START_DATE is {earliest}: no day since then has closed yet.")

@@ -28,7 +28,12 @@ def demo(
     from soundlink_assets.cli.home import open_history, prepare_home
     from soundlink_assets.cli.report import write_current_report
     from soundlink_assets.cli.runs import Listener, mark_killed_runs, run_days
-    from soundlink_assets.cli.sandbox import lasting_world, sandbox_settings, write_statements
+    from soundlink_assets.cli.sandbox import (
+        first_partition,
+        lasting_world,
+        sandbox_settings,
+        write_statements,
+    )
     from soundlink_assets.sandbox import serving
     from soundlink_assets.schema.window import Window
     from soundlink_assets.warehouse import open_warehouse
@@ -43,7 +48,8 @@ def demo(
         showing_progress(console) as progress,
     ):
         mark_killed_runs(instance)
-        settings = sandbox_settings(sandbox.base_url, sandbox.api_key, SANDBOX_FOLDER)
+        start_date = first_partition(SANDBOX_FOLDER, window.first)
+        settings = sandbox_settings(sandbox.base_url, sandbox.api_key, SANDBOX_FOLDER, start_date)
         write_statements(sandbox.world, settings.statements_dir, window)
         started = time.monotonic()
         listener = Listener(progress, warning=lambda text: print_plainly(console, text))
@@ -55,9 +61,7 @@ def demo(
         raise typer.Exit(1)
     warehouse = open_warehouse(settings.warehouse)
     summary.print_loaded(console, warehouse, window, requests, seconds)
-    summary.print_open_days(console, warehouse)
-    summary.print_countries(console, warehouse, window)
-    summary.print_spillover(console, warehouse, window)
+    summary.print_answers(console, warehouse, window)
     summary.print_returns(console, warehouse)
     summary.print_checks(console, outcomes)
     compared, different = summary.differing_rows(warehouse, window)

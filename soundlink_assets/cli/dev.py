@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
@@ -20,7 +19,8 @@ import typer
 
 from soundlink_assets.cli.app import UserError, app, differing, read_settings
 from soundlink_assets.cli.dagster_dev import GRACE_SECONDS
-from soundlink_assets.cli.sandbox import SANDBOX_FOLDER
+from soundlink_assets.cli.demo import DEMO_DAYS
+from soundlink_assets.cli.sandbox import SANDBOX_FOLDER, sandbox_environment
 
 LOOPBACK = "127.0.0.1"
 LOCK = "dev.lock"
@@ -60,7 +60,7 @@ def dev(
         with open_history(home) as instance:
             mark_killed_runs(instance)
         if sandbox:
-            environment |= stack.enter_context(_sandbox_environment())
+            environment |= stack.enter_context(sandbox_environment(DEMO_DAYS))
         typer.echo("Starting the Dagster UI and daemon ...")
         arguments = ["dev", "-h", LOOPBACK, "-p", str(port), "-w", str(home / "workspace.yaml")]
         arguments += ["--log-level", "warning"]  # the daemon's ticks are in the UI
@@ -88,16 +88,6 @@ def _check_settings() -> None:
         settings.require_api_key()
     except SettingsError as error:
         typer.secho(f"{error}\nUntil then no run can fetch.", fg=typer.colors.YELLOW, err=True)
-
-
-@contextmanager
-def _sandbox_environment() -> Iterator[dict[str, str]]:
-    from soundlink_assets.cli.sandbox import environment_of, lasting_world, sandbox_settings
-    from soundlink_assets.sandbox import serving
-
-    with serving(lasting_world(SANDBOX_FOLDER, datetime.now(UTC).date())) as api:
-        folder = SANDBOX_FOLDER.absolute()
-        yield environment_of(sandbox_settings(api.base_url, api.api_key, folder))
 
 
 def _is_taken(port: int) -> bool:

@@ -47,7 +47,7 @@ def doctor(
         text = {"healthy": healthy, "findings": [finding.as_json() for finding in findings]}
         typer.echo(json.dumps(text, indent=2))
     else:
-        _print(findings)
+        print_findings(findings)
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -176,7 +176,8 @@ def _signs() -> dict[str, str]:
     return SIGNS
 
 
-def _print(findings: "list[Finding]") -> None:
+def print_findings(findings: "list[Finding]") -> None:
+    """Print the screen."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -1,6 +1,8 @@
 """`soundlink-assets init`: a folder of one's own, so that nobody needs a clone."""
 
+import sys
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
@@ -51,6 +53,15 @@ def init(
         Path, typer.Argument(metavar="FOLDER", help="The folder to make; it may exist already.")
     ],
     *,
+    start_date: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="The first day to keep (UTC); asked for in a terminal.",
+            show_default="90 days ago",
+        ),
+    ] = None,
     for_cluster: Annotated[
         bool,
         typer.Option("--cluster", help="For several hosts: history and runs over PostgreSQL."),
@@ -73,25 +84,43 @@ def init(
     from soundlink_assets.cli.home import DAGSTER_YAML, WORKSPACE_YAML, prepare_home
 
     home = folder.expanduser().resolve()
+    usual = first_usual_day()
+    if start_date is None and sys.stdin.isatty():
+        start_date = typer.prompt(
+            "The first day to keep", default=str(usual), value_proc=datetime.fromisoformat
+        )
+    given = {"start_date": str(start_date.date() if start_date else usual)}
     texts = {".gitignore": GITIGNORE, "README.md": README}
     if for_cluster:
         files = (shared or home / "data").expanduser().resolve()
         texts["dagster.yaml"] = cluster.DAGSTER_YAML
         texts["workspace.yaml"] = cluster.WORKSPACE_YAML
-        texts[".env"] = env_file(home, cluster.settings_of(files), cluster.variables_of(files))
+        given |= cluster.settings_of(files)
+        texts[".env"] = env_file(home, given, cluster.variables_of(files))
     else:
         texts["dagster.yaml"] = DAGSTER_YAML
         texts["workspace.yaml"] = WORKSPACE_YAML
-        texts[".env"] = env_file(home)
+        texts[".env"] = env_file(home, given)
     _refuse_to_overwrite(home, list(texts))
     home.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        path = home / name
-        path.touch(mode=OWNER_ONLY if name == ".env" else 0o666, exist_ok=False)
-        path.write_text(text, encoding="utf-8")
+        write_new(home / name, text)
     if not for_cluster:
         prepare_home(home)
     typer.echo(cluster.what_next(folder) if for_cluster else _what_next(folder))
+
+
+def first_usual_day() -> date:
+    """From here on all closed days fit into one request for each campaign."""
+    from soundlink_assets.schema.window import MAX_WINDOW_DAYS
+
+    return datetime.now(UTC).date() - timedelta(days=MAX_WINDOW_DAYS)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file, a `.env` for its owner alone; FileExistsError if it exists."""
+    path.touch(mode=OWNER_ONLY if path.name == ".env" else 0o666, exist_ok=False)
+    path.write_text(text, encoding="utf-8")
 
 
 def env_file(
@@ -159,8 +188,6 @@ def _what_next(folder: Path) -> str:
     return f"""Made {folder}. What next:
 
   cd {shlex.quote(str(folder))}
-  put your key into .env (SOUNDLINK_API_KEY=...)
-  soundlink-assets doctor                   is everything as it should be?
-  soundlink-assets backfill                 load the last two weeks
-  soundlink-assets dev                      UI and daemon: it keeps itself up to date
+  soundlink-assets start      asks for your key, checks everything, loads 90 days, shows the answers
+  soundlink-assets dev        UI and daemon: it keeps itself up to date
 """

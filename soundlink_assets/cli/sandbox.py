@@ -1,6 +1,8 @@
 """`soundlink-assets sandbox`: serve a synthetic Soundlink API; and how other commands use one."""
 
-from datetime import date, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
     from soundlink_assets.settings import Settings
 
 SANDBOX_FOLDER = Path("data/sandbox")
-"""Where `demo` and `dev --sandbox` keep everything."""
+"""Where `demo` and what takes `--sandbox` keep everything."""
 
 SOUNDLINKS = 3
 """Self-serve soundlinks beside the campaigns of the sandbox."""
 
+WAREHOUSE = "warehouse.duckdb"
 UNLIMITED = 100_000
 """A request budget that a local sandbox never reaches."""
 
@@ -78,7 +81,34 @@ def write_statements(world: "World", folder: Path, window: "Window") -> None:
             path.write_text(text, encoding="utf-8")
 
 
-def sandbox_settings(base_url: str, api_key: str, folder: Path) -> "Settings":
+@contextmanager
+def sandbox_environment(days: int) -> Iterator[dict[str, str]]:
+    """Serve the lasting sandbox meanwhile; the variables that point at it and its history.
+
+    The first partition is `days` before today, or the first day that its warehouse holds.
+    """
+    from soundlink_assets.sandbox import serving
+
+    today, folder = datetime.now(UTC).date(), SANDBOX_FOLDER.absolute()
+    with serving(lasting_world(folder, today)) as api:
+        first = first_partition(folder, today - timedelta(days=days))
+        settings = sandbox_settings(api.base_url, api.api_key, folder, first)
+        yield environment_of(settings) | {"DAGSTER_HOME": str(folder / "dagster_home")}
+
+
+def first_partition(folder: Path, first: date) -> date:
+    """`first`, or the first day that the sandbox's warehouse in `folder` holds, if it is earlier.
+
+    So that partitions are those that were loaded, and none is lost.
+    """
+    from soundlink_assets.cli.probe_warehouse import stored_days
+
+    return min({first} | stored_days(str(folder / WAREHOUSE)))
+
+
+def sandbox_settings(
+    base_url: str, api_key: str, folder: Path, start_date: date | None = None
+) -> "Settings":
     """Settings for a sandbox at `base_url`, with everything that is kept below `folder`.
 
     What would not fit a sandbox is not taken from the environment.
@@ -90,8 +120,8 @@ def sandbox_settings(base_url: str, api_key: str, folder: Path) -> "Settings":
         api_key=api_key,
         auth_style=AuthStyle.X_API_KEY,
         campaign_ids=(),
-        start_date=Settings.model_fields["start_date"].default,
-        warehouse=str(folder / "warehouse.duckdb"),
+        start_date=start_date or Settings.model_fields["start_date"].default,
+        warehouse=str(folder / WAREHOUSE),
         quarantine_dir=folder / "quarantine",
         statements_dir=folder / "statements",
         budget_dir=folder / "budget",

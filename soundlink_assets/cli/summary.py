@@ -1,7 +1,7 @@
-"""What the demo prints: what was loaded, the two answers that people come for, and their proof.
+"""What commands print of what was loaded: the two answers that people come for, and their proof.
 
-The proof is the derived tables computed again in SQL from the exports, written without a look at
-`metrics`: one rule, two languages.
+The proof, which the demo prints, is the derived tables computed again in SQL from the exports,
+written without a look at `metrics`: one rule, two languages.
 """
 
 from collections.abc import Sequence
@@ -137,6 +137,13 @@ def print_loaded(
         f"\n[bold]Loaded[/] {days} ({window}), {links}: "
         f"{', '.join(counts)}; {requests} requests, {seconds:.1f} s"
     )
+
+
+def print_answers(console: "Console", warehouse: "Warehouse", window: "Window") -> None:
+    """What the open days will come to, and the two tables that answer what people ask."""
+    print_open_days(console, warehouse)
+    print_countries(console, warehouse, window)
+    print_spillover(console, warehouse, window)
 
 
 def print_open_days(console: "Console", warehouse: "Warehouse") -> None:

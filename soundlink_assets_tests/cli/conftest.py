@@ -23,10 +23,13 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs `soundlink-assets ARGUMENTS` with `settings`; waits and retries are short."""
+    """Runs `soundlink-assets ARGUMENTS` with `settings` and what is `typed`.
+
+    Waits and retries are short.
+    """
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str, **settings: object) -> Result:
+    def run(*arguments: str, typed: str | None = None, **settings: object) -> Result:
         quick = {
             "SOUNDLINK_BUDGET_DIR": str(tmp_path / "budget"),
             "SOUNDLINK_MAX_ATTEMPTS": "1",
@@ -35,7 +38,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         }
         given = {name: str(value) for name, value in settings.items()}
         with mock.patch.dict(os.environ, environment(quick | given), clear=True):
-            return CliRunner().invoke(app, arguments)
+            return CliRunner().invoke(app, arguments, input=typed)
 
     return run
 

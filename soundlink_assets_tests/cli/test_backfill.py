@@ -30,6 +30,10 @@ def test_the_usual_days_begin_no_earlier_than_the_first_partition() -> None:
     assert closed_days(None, None, date(2026, 6, 18), TODAY) == Window(date(2026, 6, 18), YESTERDAY)
 
 
+def test_start_loads_as_many_days_as_one_request_gives() -> None:
+    assert closed_days(None, None, EARLIEST, TODAY, 90) == Window(date(2026, 3, 22), YESTERDAY)
+
+
 def test_before_the_first_day_has_closed_there_is_nothing_to_load() -> None:
     with pytest.raises(UserError, match="no day since then has closed"):
         closed_days(None, None, TODAY, TODAY)

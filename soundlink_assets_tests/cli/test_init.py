@@ -31,7 +31,7 @@ def test_the_folder_has_settings_workspace_and_dagster_configuration(tmp_path: P
     made = {path.name for path in (tmp_path / "new folder").iterdir()}
     assert {".env", "workspace.yaml", "dagster.yaml", ".gitignore", "README.md"} <= made
     assert f"cd '{tmp_path}/new folder'" in said
-    assert "soundlink-assets doctor" in said
+    assert "soundlink-assets start" in said
 
 
 def test_the_workspace_is_that_of_the_repository() -> None:
@@ -67,11 +67,12 @@ def test_every_setting_is_explained_in_the_env_file(tmp_path: Path) -> None:
         assert " ".join((field.description or "").split()) in text
 
 
-def test_only_the_key_and_the_home_are_set(tmp_path: Path) -> None:
-    run_init(tmp_path)
+def test_only_the_key_the_first_day_and_the_home_are_set(tmp_path: Path) -> None:
+    run_init(tmp_path, "--start-date", "2026-03-01")
 
     assert dotenv_values(tmp_path / ".env") == {
         "SOUNDLINK_API_KEY": "",
+        "SOUNDLINK_START_DATE": "2026-03-01",
         "DAGSTER_HOME": str(tmp_path),
     }
 
