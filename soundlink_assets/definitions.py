@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from soundlink_assets.assets.alerts import alerts_sensor
 from soundlink_assets.assets.automation import (
     automation_of,
     daily_schedule,
@@ -111,13 +112,27 @@ def build_definitions(
         assets.append(report_asset(warehouse, path, clock, check_keys_of([*assets, *checks])))
         automation = automation_of(settings, exports, assets, APART, clock)
         maintenance = maintenance_job(settings)
+        freshness = [newest_day_check(export, automation) for export in exports]
         located = dg.with_source_code_references(assets)
     return dg.Definitions(
         assets=located,
-        asset_checks=[*checks, *(newest_day_check(export, automation) for export in exports)],
+        asset_checks=[*checks, *freshness],
         jobs=[automation.job, maintenance],
         schedules=[daily_schedule(automation), maintenance_schedule(settings, maintenance)],
         sensors=[
+            *(
+                [
+                    alerts_sensor(
+                        settings.alert_url,
+                        check_keys_of([*assets, *checks, *freshness]),
+                        warehouse,
+                        clock,
+                        running=settings.automation,
+                    )
+                ]
+                if settings.alert_url
+                else []
+            ),
             revision_window_sensor(automation),
             derived_assets_sensor(automation),
             statements_sensor(settings.statements_dir, clock, running=settings.automation),

@@ -182,6 +182,11 @@ class Settings(BaseSettings):
         description="Folder where all processes of this machine count the requests of a key; on a "
         "lake they are counted in its database.",
     )
+    alert_url: SecretStr | None = Field(
+        default=None,
+        description="Where to post when something breaks, when it is well again, and once a week: "
+        "an incoming webhook of Slack, or one that takes the same. A secret.",
+    )
     allow_several_organisations: bool = Field(
         default=False,
         description="`on` lets a run store figures of another organisation than the warehouse "
@@ -205,6 +210,17 @@ class Settings(BaseSettings):
     @classmethod
     def _check_base_url(cls, value: str) -> str:
         return clean_base_url(value)
+
+    @field_validator("alert_url")
+    @classmethod
+    def _check_alert_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = _split_url(value.get_secret_value())
+            if parts.scheme != "https" and not (
+                parts.scheme == "http" and is_loopback(parts.hostname or "")
+            ):
+                raise ValueError("give the https URL of a webhook")
+        return value
 
     @field_validator("warehouse")
     @classmethod
@@ -342,7 +358,9 @@ def _problems(error: ValidationError, given: Mapping[str, Any]) -> Iterator[Sett
 
 
 def _may_hold_a_secret(field: str, found: str) -> bool:
-    return field == "api_key" or any(sign in found for sign in (KEY_START, "@", "password"))
+    return field in {"api_key", "alert_url"} or any(
+        sign in found for sign in (KEY_START, "@", "password")
+    )
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[SettingProblem]:

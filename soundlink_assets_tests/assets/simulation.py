@@ -92,6 +92,8 @@ class Platform:
         context = dg.build_sensor_context(instance=self.instance, repository_def=self.repository)
         with self.frozen():
             tick = sensor.evaluate_tick(context)
+            for verdict in tick.asset_events:
+                self.instance.report_runless_asset_event(verdict)
         if not tick.run_requests:
             self.skips.append(tick.skip_message or "")
         return list(tick.run_requests or ())
