@@ -1,8 +1,9 @@
 """The assets that answer questions: each a pure function of `metrics` over stored rows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -35,18 +36,41 @@ from soundlink_assets.schema.tables import Table
 from soundlink_assets.warehouse import DerivedDays, StoredDays
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from soundlink_assets.warehouse import Warehouse
 
 GROUP = "analytics"
+ROW_COUNT = "dagster/partition_row_count"
 
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """A daily table that is computed from the stored days of each of its sources."""
+    """A daily table that is computed from the stored days of each of its sources.
+
+    `shown` are the columns whose sums the page of a day shows, amounts by currency.
+    """
 
     table: Table
     sources: tuple[Export, ...]
     compute: Callable[[StoredDays], Any]
+    shown: tuple[str, ...] = ()
+
+    def figures(self, frame: "pl.DataFrame") -> Mapping[date, dict[str, float]]:
+        """The metadata of each day that has rows."""
+        import polars as pl
+
+        day = self.table.day_column
+        by = [name for name in (day, "currency") if name in frame.columns]
+        sums = frame.group_by(by).agg(pl.len().alias(ROW_COUNT), pl.col(self.shown).sum())
+        figures: dict[date, Counter[str]] = defaultdict(Counter)
+        for row in sums.iter_rows(named=True):
+            for name in (ROW_COUNT, *self.shown):
+                is_money = frame.schema.get(name) == pl.Decimal
+                figures[row[day]][f"{name} {row['currency']}" if is_money else name] += (
+                    float(row[name]) if is_money else row[name]
+                )
+        return figures
 
 
 def _country_efficiency(stored: StoredDays) -> Any:
@@ -70,8 +94,15 @@ def _playlist_track_share(stored: StoredDays) -> Any:
 _PLAYS = (CAMPAIGN_ENGAGEMENT_DAILY, SOUNDLINK_ENGAGEMENT_DAILY)
 
 DERIVATIONS = (
-    Derivation(COUNTRY_EFFICIENCY, (CAMPAIGN_COUNTRY_DAILY,), _country_efficiency),
-    Derivation(SPILLOVER_SHARE, _PLAYS, _spillover_share),
+    Derivation(
+        COUNTRY_EFFICIENCY,
+        (CAMPAIGN_COUNTRY_DAILY,),
+        _country_efficiency,
+        ("spend_media", "listeners"),
+    ),
+    Derivation(
+        SPILLOVER_SHARE, _PLAYS, _spillover_share, ("promoted_streams", "spillover_streams")
+    ),
     Derivation(PLAYLIST_TRACK_SHARE, _PLAYS, _playlist_track_share),
 )
 
@@ -100,11 +131,10 @@ def daily_asset(
 
         window = window_to_fetch(context)
         frame = _computed(lambda: pl.concat(map(derivation.compute, stored.values())))
-        counts = dict(frame.group_by(table.day_column).len().iter_rows())
+        figures = derivation.figures(frame)
         for day in window.dates():
             context.add_asset_metadata(
-                {"dagster/partition_row_count": counts.get(day, 0)},
-                partition_key=day.isoformat(),
+                figures.get(day, {ROW_COUNT: 0}), partition_key=day.isoformat()
             )
         return DerivedDays(frame, list(stored.values()))
 
