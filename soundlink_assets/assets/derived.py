@@ -1,6 +1,6 @@
 """The assets that answer questions: each a pure function of `metrics` over stored rows."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -56,18 +56,17 @@ class Derivation:
     compute: Callable[[StoredDays], Any]
     shown: tuple[str, ...] = ()
 
-    def figures(self, frame: "pl.DataFrame") -> Mapping[date, dict[str, float]]:
+    def figures(self, frame: "pl.DataFrame") -> Mapping[date, dict[str, Any]]:
         """The metadata of each day that has rows."""
         import polars as pl
 
-        day = self.table.day_column
-        by = [name for name in (day, "currency") if name in frame.columns]
+        by = [name for name in (self.table.day_column, "currency") if name in frame.columns]
         sums = frame.group_by(by).agg(pl.len().alias(ROW_COUNT), pl.col(self.shown).sum())
-        figures: dict[date, Counter[str]] = defaultdict(Counter)
+        figures: dict[date, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
         for row in sums.iter_rows(named=True):
             for name in (ROW_COUNT, *self.shown):
                 is_money = frame.schema.get(name) == pl.Decimal
-                figures[row[day]][f"{name} {row['currency']}" if is_money else name] += (
+                figures[row[by[0]]][f"{name} {row['currency']}" if is_money else name] += (
                     float(row[name]) if is_money else row[name]
                 )
         return figures
