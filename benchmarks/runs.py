@@ -26,7 +26,7 @@ RUN = [sys.executable, __file__, "--run"]
 
 Figures = dict[str, Any]
 """What one process measured: cpu (seconds), run_cpu (seconds, without imports), runs, rows, events
-(in the logs of the runs), verdicts, and history (bytes added to `DAGSTER_HOME`)."""
+(in the logs of the runs), verdicts, history (bytes added to `DAGSTER_HOME`), warehouse (bytes)."""
 
 
 def main() -> None:
@@ -79,6 +79,7 @@ def measured(what: str, *, campaigns: int, days: int, times: int = 1) -> list[Fi
             before = bytes_in(home)
             figures = process(environment, str(home), first.isoformat(), last.isoformat())
             figures["history"] = bytes_in(home) - before
+            figures["warehouse"] = Path(environment["SOUNDLINK_WAREHOUSE"]).stat().st_size
             print_figures(f"{what} x {campaigns} campaigns{', refresh' * (turn > 0)}", figures)
             taken.append(figures)
     return taken
@@ -147,7 +148,8 @@ def print_figures(what: str, figures: Figures) -> None:
     print(
         f"{what:32} {figures['cpu']:6.2f} s of CPU ({figures['run_cpu']:.2f} s without imports), "
         f"{figures['runs']} runs, {figures['rows']:,} rows, {figures['events']:,} events "
-        f"in logs, {figures['verdicts']:,} verdicts, {figures['history'] / 1e6:.2f} MB of history"
+        f"in logs, {figures['verdicts']:,} verdicts, {figures['history'] / 1e6:.2f} MB of history, "
+        f"{figures['warehouse'] / 1e6:.1f} MB of warehouse"
     )
 
 

@@ -48,6 +48,9 @@ NOT_RUN = {
     "export SOUNDLINK_API_KEY=sk_...": "the sandbox's key stands in the environment instead",
     "sudo systemctl": "changes the machine",
     "ssh ": "another machine",
+    "psql": "needs PostgreSQL",
+    "pg_dump": "needs PostgreSQL",
+    "rsync": "copies what was made with PostgreSQL",
     ".venv/bin/python -m pytest": "would run itself",
 }
 """The beginnings of commands that are not run here, and why."""

@@ -57,7 +57,8 @@ load_from:
   - grpc_server:
       host:
         env: CODE_SERVER_HOST
-      port: 4000
+      port:
+        env: CODE_SERVER_PORT
       location_name: {CODE_LOCATION}
 """
 
@@ -96,6 +97,7 @@ def variables_of(shared: Path) -> Mapping[str, tuple[str, str]]:
         "PGDATABASE": ("soundlink", "The database of Dagster's history and of the queue of runs."),
         "DAGSTER_COMPUTE_LOGS_DIR": (f"{shared}/logs", "Folder of what runs print."),
         "CODE_SERVER_HOST": ("127.0.0.1", "Where webserver and daemon find the code server."),
+        "CODE_SERVER_PORT": ("4000", "Its port."),
     }
 
 
