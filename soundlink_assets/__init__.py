@@ -11,6 +11,7 @@ Where to look:
 - `statements`: distributors' files as one table.
 - `assets`: what Dagster sees.
 - `report`: the HTML page.
+- `explore`: the live page in the browser.
 - `sandbox`: a synthetic Soundlink API to run against.
 - `reading`: tables for notebooks, pages and scripts.
 - `cli`: the `soundlink-assets` command.

@@ -11,6 +11,7 @@ from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
 from soundlink_assets.cli.doctor import doctor
 from soundlink_assets.cli.export import export
+from soundlink_assets.cli.explore import explore
 from soundlink_assets.cli.init import init
 from soundlink_assets.cli.maintain import maintain
 from soundlink_assets.cli.move import move
@@ -26,6 +27,7 @@ __all__ = [
     "dev",
     "doctor",
     "export",
+    "explore",
     "init",
     "maintain",
     "move",

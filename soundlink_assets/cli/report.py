@@ -46,11 +46,12 @@ def write_current_report(
     warehouse = open_warehouse(settings.warehouse)
     content = read_report_content(warehouse, made_at=utc_now(), campaign_id=campaign)
     if content.campaign_scorecard.is_empty():
-        raise UserError(*_nothing(warehouse.name, campaign))
+        raise UserError(*nothing_in(warehouse.name, campaign))
     write_report(replace(content, checks=_check_results(settings, home)), out)
 
 
-def _nothing(warehouse: str, campaign: str | None) -> tuple[str, str]:
+def nothing_in(warehouse: str, campaign: str | None = None) -> tuple[str, str]:
+    """What to say of a warehouse without figures, or without those of a campaign."""
     if campaign is None:
         advice = (
             "Load some days first, for example with soundlink-assets backfill, or try the "

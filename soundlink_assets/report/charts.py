@@ -32,6 +32,7 @@ OPEN_BAND = "#f3ecdd"
 OPEN_OPACITY = 0.45
 """The style sheet of the page uses the same colours."""
 
+_SPEND = {"spend_media": "Media spend", "spend_total": "Spend with fees"}
 _VEGA_LITE = "6.1"
 _OPENING = re.compile(r"<svg[^>]*>")
 _SIZE = re.compile(r'\b(width|height)="(\d+(?:\.\d+)?)"')
@@ -112,16 +113,17 @@ def spend_and_listeners(
     title: str = "",
     expected: pl.DataFrame | None = None,
 ) -> Spec:
-    """Two panels over the same days: media spend and listeners. Open days are paler, on a band.
+    """Two panels over the same days: spend and listeners. Open days are paler, on a band.
 
-    `days`: report_date, spend_media, listeners, is_settled; one row per day. `expected`: rows of
-    the nowcast, whose measures are drawn hollow above what is reported. With a title it can be
-    shown outside the page.
+    `days`: report_date, spend_media or spend_total, listeners, is_settled; one row per day.
+    `expected`: rows of the nowcast, whose measures are drawn hollow above what is reported. With a
+    title it can be shown outside the page.
     """
+    spend = next(name for name in _SPEND if name in days.columns)
     rows = [
         {
             "day": row["report_date"].isoformat(),
-            "spend": float(row["spend_media"]),
+            "spend": float(row[spend]),
             "listeners": int(row["listeners"]),
             "opacity": _opacity(row),
         }
@@ -129,8 +131,8 @@ def spend_and_listeners(
     ]
     x = day_axis(days["report_date"], size)
     more = {
-        field: [] if expected is None else _more(expected, measure, days)
-        for field, measure in (("spend", "spend_media"), ("listeners", "listeners"))
+        field: [] if expected is None else _more(expected, measure, field, days)
+        for field, measure in (("spend", spend), ("listeners", "listeners"))
     }
     panels = [
         _panel(
@@ -141,7 +143,7 @@ def spend_and_listeners(
             *([_hollow(f"more_{field}", x, field, colour)] if more[field] else []),
         )
         for heading, field, colour in (
-            (f"Media spend ({printable(currency or '')})", "spend", SPEND),
+            (f"{_SPEND[spend]} ({printable(currency or '')})", "spend", SPEND),
             ("Listeners", "listeners", LISTENERS),
         )
     ]
@@ -149,9 +151,8 @@ def spend_and_listeners(
     return _chart(panels, title, days=rows, open=_open_rows(days), **hollow)
 
 
-def _more(expected: pl.DataFrame, measure: str, days: pl.DataFrame) -> list[Spec]:
+def _more(expected: pl.DataFrame, measure: str, field: str, days: pl.DataFrame) -> list[Spec]:
     """From what is reported up to what is expected, of the days that are drawn."""
-    field = "spend" if measure == "spend_media" else measure
     growing = expected.filter(
         pl.col("measure") == measure,
         pl.col("expected") > pl.col("reported"),

@@ -57,6 +57,7 @@ BEFORE_ANY_RUN = [
     ),
     Mistake("no selection at all", ("selects nothing",), (*BACKFILL, "--select", "((("), KEY),
     Mistake("a report of nothing", ("holds no campaign figures", "backfill"), ("report",)),
+    Mistake("a page of nothing", ("holds no campaign figures", "backfill"), ("explore",)),
 ]
 
 
