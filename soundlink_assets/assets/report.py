@@ -74,7 +74,7 @@ def report_asset(
         description="One HTML page for people: spend against listeners, what a listener costs in "
         "each country and how sure that is, plays of other tracks, playlist positions, check "
         f"results and what is still provisional. Written to `{REPORT_FILE}` beside the warehouse; "
-        "opens without a network. Of one campaign: `soundlink-assets report --campaign ID`. Not "
+        "opens without a network. Of one campaign: `soundlink-assets report --campaign NAME`. Not "
         "part of the runs that fetch: it follows them.",
         group_name=GROUP,
         owners=OWNERS,
@@ -140,33 +140,48 @@ def _picture(content: "ReportContent") -> dict[str, dg.MetadataValue]:
 
 
 def read_report_content(
-    warehouse: "Warehouse", *, made_at: datetime, campaign_id: str | None = None
+    warehouse: "Warehouse",
+    *,
+    made_at: datetime,
+    campaign_id: str | None = None,
+    days: Window | None = None,
 ) -> "ReportContent":
     """The stored figures, of one campaign or of all; empty frames where nothing is stored yet.
 
-    The scorecards are taken as they were last computed, and the days until then. Raises
-    WarehouseError.
+    The scorecards are taken as they were last computed, and the days until then; of `days`, they
+    are computed anew. Raises WarehouseError.
     """
     import polars as pl
 
     from soundlink_assets.metrics.engagement import spillover_tracks
+    from soundlink_assets.metrics.scorecards import campaign_scorecard, country_scorecard
     from soundlink_assets.report.content import SHOWN_DAYS, ReportContent
 
     country = CAMPAIGN_COUNTRY_DAILY
     with warehouse.reader("the report") as reader:
-        cards = reader.load(CAMPAIGN_SCORECARD)
-        as_of = cast("date | None", cards["as_of"].max()) or made_at.date() - timedelta(days=1)
-        window = Window(as_of - timedelta(days=SHOWN_DAYS - 1), as_of)
+        nowcast = reader.load(REVISION_NOWCAST)
+        returns = reader.load(CAMPAIGN_RETURN)
+        if days is None:
+            cards, countries = reader.load(CAMPAIGN_SCORECARD), reader.load(COUNTRY_SCORECARD)
+            as_of = cast("date | None", cards["as_of"].max()) or made_at.date() - timedelta(days=1)
+        else:
+            daily = reader.load(COUNTRY_EFFICIENCY, days), reader.load(SPILLOVER_SHARE, days)
+            as_of = cast("date | None", daily[0]["report_date"].max()) or days.last
+            cards = campaign_scorecard(*daily, as_of, nowcast)
+            countries = country_scorecard(*daily, as_of)
+            returns = returns.clear()  # known for whole campaigns only
+        shown = as_of - timedelta(days=SHOWN_DAYS - 1)
+        window = Window(max(shown, days.first) if days else shown, as_of)
         frames = {
             "campaign_scorecard": cards,
-            "country_scorecard": reader.load(COUNTRY_SCORECARD),
+            "country_scorecard": countries,
             "campaigns": reader.load(CAMPAIGNS),
             "spend": reader.load(COUNTRY_EFFICIENCY, window),
             "spillover": reader.load(SPILLOVER_SHARE, window),
             "playlist": reader.load(PLAYLIST_TRACK_SHARE, window),
             "plays": _plays(reader, window),
-            "nowcast": reader.load(REVISION_NOWCAST),
-            "campaign_return": reader.load(CAMPAIGN_RETURN),
+            "nowcast": nowcast.filter(pl.col("report_date").is_between(window.first, as_of)),
+            "campaign_return": returns,
         }
         shares = reader.load(TRACK_MONTH_SHARE)
         loaded = reader.load(country.delivery_log, columns=(country.day,)).to_series()
@@ -201,6 +216,7 @@ def read_report_content(
         campaign_return=frames["campaign_return"],
         track_months=frames["track_months"],
         loaded_days=frozenset(loaded),
+        days=days,
     )
 
 

@@ -10,8 +10,8 @@ from soundlink_assets.cli.backfill import backfill
 from soundlink_assets.cli.demo import demo
 from soundlink_assets.cli.dev import dev
 from soundlink_assets.cli.doctor import doctor
-from soundlink_assets.cli.export import export
 from soundlink_assets.cli.explore import explore
+from soundlink_assets.cli.export import export
 from soundlink_assets.cli.init import init
 from soundlink_assets.cli.maintain import maintain
 from soundlink_assets.cli.move import move
@@ -26,8 +26,8 @@ __all__ = [
     "demo",
     "dev",
     "doctor",
-    "export",
     "explore",
+    "export",
     "init",
     "maintain",
     "move",

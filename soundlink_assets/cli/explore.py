@@ -39,6 +39,7 @@ def explore(
     from soundlink_assets.cli.report import nothing_in
     from soundlink_assets.explore.tables import CHOICES
     from soundlink_assets.schema.analytics import COUNTRY_EFFICIENCY
+    from soundlink_assets.warehouse import open_warehouse
 
     if sandbox:
         os.environ["SOUNDLINK_WAREHOUSE"] = str(SANDBOX_FOLDER / "warehouse.duckdb")
@@ -48,7 +49,7 @@ def explore(
         COUNTRY_EFFICIENCY.qualified_name not in tables.names()
         or tables.sql(CHOICES.sql).is_empty()
     ):
-        raise UserError(*nothing_in(warehouse))
+        raise UserError(*nothing_in(open_warehouse(warehouse).name))
     # Other pages of the browser can reach the port too; they do not know the token.
     token = secrets.token_urlsafe()
     page = str(files("soundlink_assets.explore") / "page.py")

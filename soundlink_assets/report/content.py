@@ -11,7 +11,7 @@ from soundlink_assets.schema.analytics import IS_SETTLED
 from soundlink_assets.schema.frames import empty_frame, polars_schema
 from soundlink_assets.schema.nowcast import REVISION_NOWCAST
 from soundlink_assets.schema.statements import CAMPAIGN_RETURN, TRACK_MONTH_SHARE
-from soundlink_assets.schema.window import REVISION_DAYS, final_at_latest
+from soundlink_assets.schema.window import REVISION_DAYS, Window, final_at_latest
 
 SHOWN_DAYS = 90
 """Charts over days show at most this many, the newest."""
@@ -63,7 +63,7 @@ class ReportContent:
     `campaign_return`: the table. `track_months`: campaign_id, and of the track that it promotes
     month, phase, statement_streams, attributed_share. Both without rows if there are no statements.
     `loaded_days`: the days that were delivered, with rows or without; empty if that is not known.
-    `is_synthetic` says that the figures are the sandbox's.
+    `is_synthetic` says that the figures are the sandbox's. `days` were asked for; all if None.
     """
 
     as_of: date
@@ -81,6 +81,7 @@ class ReportContent:
     checks: tuple[CheckResult, ...] = ()
     loaded_days: frozenset[date] = frozenset()
     is_synthetic: bool = False
+    days: Window | None = None
 
     def of(self, campaign_id: str, currency: str | None) -> "ReportContent":
         """The same of one campaign and currency; plays and playlists have no currency."""
@@ -160,7 +161,12 @@ def missing_days(content: ReportContent) -> list[date]:
     if not content.loaded_days:
         return []
     days = calendar((*content.loaded_days, due))
-    return [day for day in days if day not in content.loaded_days and day <= due]
+    return [
+        day
+        for day in days
+        if day not in content.loaded_days and day <= due
+        if content.days is None or day in content.days
+    ]
 
 
 def overdue_days(content: ReportContent) -> list[date]:

@@ -154,7 +154,7 @@ def country_figures(countries: pl.DataFrame, campaign_cost: float | None) -> Ite
     yield Figure(
         "countries",
         "What a listener costs in each country",
-        "Media spend, to date, cheapest first after allowing for chance. Dot: cost per "
+        "Media spend, cheapest first after allowing for chance. Dot: cost per "
         "listener; bar around it: 95% interval, shorter than the dot where there are many "
         f"listeners; line: the campaign.{earned}{note}",
         {

@@ -1,9 +1,13 @@
 """`soundlink-assets report`: a page from the warehouse, and clear words where there is none."""
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from soundlink_assets.assets.report import read_report_content
+from soundlink_assets.report.page import render_page
+from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.cli.commands import soundlink_assets
 
@@ -24,13 +28,16 @@ def test_the_report_is_written_without_a_key(loaded_warehouse: str, tmp_path: Pa
     assert not (tmp_path / "dagster_home").exists()
 
 
-def test_one_campaign_goes_to_the_file_that_is_named(loaded_warehouse: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["campaign_id", "campaign_name"])
+def test_one_campaign_goes_to_the_file_that_is_named(
+    by: str, loaded_warehouse: str, tmp_path: Path
+) -> None:
     cards = open_warehouse(loaded_warehouse).query(
         "from analytics.campaign_scorecard order by spend_media desc limit 1"
     )
-    campaign, name = cards["campaign_id"][0], cards["campaign_name"][0]
+    named, name = cards[by][0].upper(), cards["campaign_name"][0]
     done = soundlink_assets(
-        ["report", "--campaign", campaign, "--out", "reports/one.html"],
+        ["report", "--campaign", named, "--out", "reports/one.html"],
         tmp_path,
         _settings(loaded_warehouse, tmp_path),
     )
@@ -41,11 +48,28 @@ def test_one_campaign_goes_to_the_file_that_is_named(loaded_warehouse: str, tmp_
     assert page.count('class="campaign"') == 1
 
 
+def test_a_report_of_some_days_adds_them_up(loaded_warehouse: str) -> None:
+    warehouse = open_warehouse(loaded_warehouse)
+    week = Window(date(2026, 5, 1), date(2026, 5, 7))
+    content = read_report_content(warehouse, made_at=datetime(2026, 5, 25, tzinfo=UTC), days=week)
+
+    listeners = warehouse.query(
+        "SELECT sum(listeners)::BIGINT FROM analytics.country_efficiency "
+        "WHERE report_date BETWEEN $first AND $last",
+        {"first": week.first, "last": week.last},
+    )
+    assert content.campaign_scorecard["listeners"].sum() == listeners.item()
+    assert set(content.spend_by_day["report_date"]) == set(week.dates())
+    assert "Figures of 1 to 7 May 2026" in render_page(content)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--campaign", "nobody"], "no figures of a campaign 'nobody'"),
         (["--out", "."], "is a directory"),
+        (["--from", "2026-05-02", "--to", "2026-05-01"], "--to (2026-05-01) is before"),
+        (["--to", "2020-01-01"], "no figures of these days"),
     ],
 )
 def test_mistakes_end_with_one_clear_message(
