@@ -1,10 +1,11 @@
 """The main job over real HTTP: what the tables hold is what the sandbox served."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -16,10 +17,15 @@ from soundlink_assets.sandbox import Sandbox, SandboxConfig, serving
 from soundlink_assets.schema import CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.window import Window
 from soundlink_assets.settings import Settings
-from soundlink_assets.warehouse import open_warehouse
+from soundlink_assets.warehouse import MissingTableError, open_warehouse
+from soundlink_assets_tests.postgres import Postgres, postgres
+from soundlink_assets_tests.warehouse.processes import DEADLINE, event, queue, start
+
+__all__ = ["postgres"]
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 WEEK = Window(YESTERDAY - timedelta(days=6), YESTERDAY)
+TWO_DAYS = Window(YESTERDAY - timedelta(days=1), YESTERDAY)
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Platform:
 
 
 @contextmanager
-def running_platform(folder: Path) -> Iterator[Platform]:
+def running_platform(folder: Path, **given: Any) -> Iterator[Platform]:
     with (
         serving(SandboxConfig(campaign_count=4)) as sandbox,
         dg.DagsterInstance.ephemeral(str(folder)) as instance,
@@ -68,11 +74,11 @@ def running_platform(folder: Path) -> Iterator[Platform]:
         settings = Settings(
             api_key=SecretStr(sandbox.api_key),
             base_url=sandbox.base_url,
-            warehouse=str(folder / "warehouse.duckdb"),
             quarantine_dir=folder / "quarantine",
             budget_dir=folder / "budget",
             requests_per_minute=10_000,
             requests_per_hour=10_000,
+            **({"warehouse": str(folder / "warehouse.duckdb")} | given),
         )
         yield Platform(sandbox, settings, instance)
 
@@ -216,3 +222,39 @@ def test_a_run_without_a_key_ends_in_one_clear_sentence(platform: Platform) -> N
         if event.step_failure_data.error
     ]
     assert any("SOUNDLINK_API_KEY is not set" in message for message in messages)
+
+
+def read_until(setting: str, stop: Any, answers: Any) -> None:
+    """Read without a pause; answer how often, and what did not agree with the delivery log."""
+    warehouse, reads, torn = open_warehouse(setting), 0, list[Any]()
+    while not stop.is_set():
+        for export in EXPORTS:
+            day = f"{export.scope.requested_column}, {export.day}"
+            with suppress(MissingTableError):
+                torn += warehouse.query(
+                    f"SELECT {day}, row_count, count(rows.{export.day}) AS stored "
+                    f"FROM {export.delivery_log.qualified_name} AS log "
+                    f"LEFT JOIN {export.table.qualified_name} AS rows USING ({day}) "
+                    "WHERE log.superseded_at IS NULL GROUP BY ALL HAVING row_count <> stored"
+                ).rows()
+                reads += 1
+    answers.put((reads, torn))
+
+
+@pytest.mark.slow
+def test_on_a_lake_two_days_are_what_was_served_and_a_reader_sees_whole_days_only(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    setting = f"ducklake:postgres:{postgres.new_database()}"
+    with running_platform(tmp_path, warehouse=setting, lake_data=str(tmp_path / "lake")) as lake:
+        stop, answers = event(), queue()
+        start(read_until, setting, stop, answers)
+        assert lake.run(TWO_DAYS).success
+        stop.set()
+        reads, torn = answers.get(timeout=DEADLINE)
+
+        assert reads > 0
+        assert torn == []
+        for export in EXPORTS:
+            stored_and_served(lake, export, TWO_DAYS)
+    assert not (tmp_path / "budget").exists()

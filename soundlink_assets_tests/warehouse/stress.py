@@ -20,7 +20,7 @@ from soundlink_assets_tests.warehouse.deliveries import (
     write,
 )
 
-WINDOW = Window(DAY, DAY + timedelta(days=9))
+WINDOW = Window(DAY, DAY + timedelta(days=29))
 COUNTRIES = ("DE", "FR", "US")
 SHARED = ("shared a", "shared b", "shared c")
 ROWS = WINDOW.days * len(COUNTRIES)

@@ -129,7 +129,7 @@ def test_writers_maintenance_and_readers_at_once_leave_no_wrong_day(
     """The long version is benchmarks/lake.py."""
     stress.deliver(warehouse, 0, *stress.SHARED)
     stop, told, maintained, seen = event(), queue(), queue(), queue()
-    writers = [start(stress.replace_days, words, number, 60, told) for number in range(4)]
+    writers = [start(stress.replace_days, words, number, 200, told) for number in range(4)]
     start(stress.maintain_until, words, timedelta(seconds=3), stop, maintained)
     start(stress.read_until, words, stop, seen)
     last = {writer: number for writer, number, _ in (told.get(timeout=DEADLINE) for _ in writers)}
