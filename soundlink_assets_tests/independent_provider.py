@@ -197,6 +197,8 @@ class Provider:
 
     def _answer(self, path: str, query: dict[str, str]) -> Answer:
         match path.split("/")[1:]:
+            case ["v1", "ping"]:
+                return envelope({"data": {"status": "ok"}})
             case ["v1", "campaigns"]:
                 return self._list(int(query.get("page", 1)), int(query.get("pageSize", 10)))
             case ["v1", "campaigns", campaign_id, "metrics", export, "export"]:

@@ -228,7 +228,7 @@ def read_until(setting: str, stop: Any, answers: Any) -> None:
     """Read without a pause; answer how often, and what did not agree with the delivery log."""
     warehouse, reads, torn = open_warehouse(setting), 0, list[Any]()
     while not stop.is_set():
-        for export in EXPORTS:
+        for export in CAMPAIGN_EXPORTS:
             day = f"{export.scope.requested_column}, {export.day}"
             with suppress(MissingTableError):
                 torn += warehouse.query(
@@ -255,6 +255,6 @@ def test_on_a_lake_two_days_are_what_was_served_and_a_reader_sees_whole_days_onl
 
         assert reads > 0
         assert torn == []
-        for export in EXPORTS:
+        for export in CAMPAIGN_EXPORTS:
             stored_and_served(lake, export, TWO_DAYS)
     assert not (tmp_path / "budget").exists()

@@ -129,6 +129,27 @@ def test_nothing_outlives_a_stop(dev: subprocess.Popen[bytes]) -> None:
     assert all_ended(dev)
 
 
+def test_nothing_outlives_a_closed_terminal(home: Path) -> None:
+    port = str(free_port())
+    with subprocess.Popen(
+        # `-P`: only what it starts takes the module in the folder for Dagster.
+        [sys.executable, "-P", "-m", "soundlink_assets.cli", "dev", "--port", port],
+        cwd=home,
+        env=environment({"PYTHONPATH": str(REPOSITORY)}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # These tests may run under `nohup`, whose children ignore one of the signals.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:
+        assert process.stdout is not None
+        assert b"up\n" in iter(process.stdout.readline, b"")
+
+        process.send_signal(signal.SIGHUP)
+
+        assert all_ended(process)
+        assert process.wait() == 0
+
+
 def test_nothing_outlives_a_command_that_was_killed(dev: subprocess.Popen[bytes]) -> None:
     dev.kill()
 

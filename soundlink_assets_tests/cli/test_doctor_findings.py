@@ -6,7 +6,7 @@ from shutil import copyfile
 
 import duckdb
 import pytest
-from dagster import AssetMaterialization, DagsterInstance
+from dagster import AssetMaterialization, DagsterInstance, DagsterRunStatus, job
 
 from soundlink_assets.assets.catalog import asset_key
 from soundlink_assets.cli import probe_warehouse as module
@@ -14,10 +14,17 @@ from soundlink_assets.cli.doctor import probe_settings
 from soundlink_assets.cli.findings import Finding, probed
 from soundlink_assets.cli.home import open_history, prepare_home
 from soundlink_assets.cli.probe_history import probe_history, probe_home
-from soundlink_assets.cli.probe_warehouse import probe_campaigns, probe_quarantine
-from soundlink_assets.schema import CAMPAIGN_EXPORTS
+from soundlink_assets.cli.probe_provider import probe_provider
+from soundlink_assets.cli.probe_warehouse import (
+    probe_campaigns,
+    probe_organisations,
+    probe_quarantine,
+)
+from soundlink_assets.cli.runs import RUNNING
+from soundlink_assets.schema import CAMPAIGN_EXPORTS, Export
 from soundlink_assets.settings import load_settings
 from soundlink_assets_tests.cli.refused import refused
+from soundlink_assets_tests.independent_provider import Campaign, independent_provider
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 DAYS = [date(2026, 6, 5), date(2026, 6, 9)]
@@ -104,6 +111,50 @@ def test_an_env_that_is_a_folder_is_called_one(
     assert not any("chmod" in finding.advice for finding in found)
 
 
+@job
+def nothing_to_do() -> None:
+    """For runs that nobody executes."""
+
+
+def runs_found(home: Path, now: datetime) -> list[Finding]:
+    found = probe_history(load_settings(), home, now, warehouse_opens=False)
+    return [finding for finding in found if finding.about == "runs"]
+
+
+def test_runs_of_killed_commands_and_long_silent_ones_are_broken(home: Path) -> None:
+    started, waiting = DagsterRunStatus.STARTED, DagsterRunStatus.NOT_STARTED
+    with open_history(home) as instance:
+        killed = instance.create_run_for_job(nothing_to_do, status=started).run_id
+        silent = instance.create_run_for_job(nothing_to_do, status=started).run_id
+        instance.create_run_for_job(nothing_to_do, status=waiting)
+    (home / RUNNING).mkdir()
+    (home / RUNNING / killed).touch()
+    now = datetime.now(UTC)
+
+    (of_killed,) = runs_found(home, now + HOUR)
+    later = runs_found(home, now + 3 * HOUR)
+
+    assert (of_killed.verdict, of_killed.facts) == ("broken", {"killed": [killed]})
+    assert "`soundlink-assets backfill` or `dev` marks them as failed" in of_killed.advice
+    assert [finding.facts for finding in later] == [{"killed": [killed]}, {"silent": [silent]}]
+    assert later[-1].verdict == "broken"
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(-3, "ahead of"), (3, "behind"), (1, None)])
+def test_a_clock_that_is_not_the_providers_is_broken(
+    tmp_path: Path, minutes: int, said: str | None
+) -> None:
+    now = datetime.now(UTC)
+    with independent_provider([Campaign("a")], now + timedelta(minutes=minutes)) as provider:
+        settings = load_settings(
+            api_key=provider.api_key, base_url=provider.base_url, budget_dir=tmp_path
+        )
+        found = [each for each in probe_provider(settings, now) if each.about == "clock"]
+
+    assert [finding.verdict for finding in found] == ["broken"] * bool(said)
+    assert all(f"{said} the provider's" in finding.what for finding in found)
+
+
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 
 
@@ -157,14 +208,36 @@ def test_a_body_whose_reason_could_not_be_kept_is_counted(tmp_path: Path) -> Non
     assert probe_bodies(tmp_path).what.endswith("the reason could not be kept")
 
 
-class TestCampaigns:
-    """On a warehouse with the sandbox's campaigns: one that lacks days, and one that left."""
+@pytest.fixture
+def warehouse(loaded_warehouse: str, tmp_path: Path) -> str:
+    """A warehouse with the sandbox's campaigns, to be changed."""
+    copy = tmp_path / "copy.duckdb"
+    copyfile(loaded_warehouse, copy)
+    return str(copy)
 
-    @pytest.fixture
-    def warehouse(self, loaded_warehouse: str, tmp_path: Path) -> str:
-        copy = tmp_path / "copy.duckdb"
-        copyfile(loaded_warehouse, copy)
-        return str(copy)
+
+@pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
+def test_figures_of_several_organisations_are_named(warehouse: str, export: Export) -> None:
+    one = load_settings(warehouse=warehouse)
+    assert list(probe_organisations(one)) == []
+    with duckdb.connect(warehouse) as connection:
+        connection.execute(
+            f"UPDATE {export.table.qualified_name} SET account_id = 'another' "
+            f"WHERE report_date = (SELECT max(report_date) FROM {export.table.qualified_name})"
+        )
+
+    (finding,) = probe_organisations(one)
+    several = load_settings(warehouse=warehouse, allow_several_organisations=True)
+    (allowed,) = probe_organisations(several)
+
+    assert finding.verdict == allowed.verdict == "warning"
+    assert "another" in finding.facts["organisations"]
+    assert finding.advice == "Use one SOUNDLINK_WAREHOUSE for each key."
+    assert "SOUNDLINK_ALLOW_SEVERAL_ORGANISATIONS allows" in allowed.advice
+
+
+class TestCampaigns:
+    """One that lacks days, and one that left."""
 
     def found(self, warehouse: str) -> list[Finding]:
         return list(probe_campaigns(load_settings(warehouse=warehouse), NOW))
