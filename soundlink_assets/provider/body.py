@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from soundlink_assets.provider.errors import UnreadableDelivery
+from soundlink_assets.provider.errors import ContractViolation
 from soundlink_assets.provider.lines import BLANK
 
 BLOCK_BYTES = 8 * 2**20
@@ -53,7 +53,7 @@ class LineBlocks:
     def feed(self, chunk: bytes) -> Iterator[Block]:
         """The blocks that are complete with this chunk; each ends in a newline.
 
-        Raises UnreadableDelivery for a line that is longer than a block, and for a quoted body
+        Raises ContractViolation for a line that is longer than a block, and for a quoted body
         that is not a JSON string.
         """
         step = min(_PIECE_BYTES, self._block_bytes)
@@ -67,7 +67,7 @@ class LineBlocks:
     def finish(self) -> Block:
         """The lines after the last block; the last one may lack its newline.
 
-        Raises UnreadableDelivery for a quoted body that does not end.
+        Raises ContractViolation for a quoted body that does not end.
         """
         rest = self._take_pending()
         return self._block(self._unquoted(rest, is_closed=True) if self._is_quoted else rest)
@@ -111,8 +111,8 @@ class LineBlocks:
                 is_cut_off=is_closed and not _CLOSED_CONTENT.match(quoted),
             ) from error
 
-    def _unreadable(self, message: str, *, is_cut_off: bool = False) -> UnreadableDelivery:
-        return UnreadableDelivery(message, line=self._lines_before + 1, is_cut_off=is_cut_off)
+    def _unreadable(self, message: str, *, is_cut_off: bool = False) -> ContractViolation:
+        return ContractViolation(message, line=self._lines_before + 1, is_cut_off=is_cut_off)
 
 
 def _end_of_escaped_lines(quoted: bytes) -> int:

@@ -28,9 +28,9 @@ from soundlink_assets.provider.deliveries import (
 from soundlink_assets.provider.errors import (
     About,
     ContractError,
+    ContractViolation,
     ServerError,
     TruncatedDeliveryError,
-    UnreadableDelivery,
 )
 from soundlink_assets.provider.lines import WrongValueError, typed_value
 from soundlink_assets.provider.quarantine import Quarantine
@@ -388,7 +388,7 @@ def _field(value: Any, of: Column, about: About, source: str | None = None) -> A
 
 def _undocumented(message: str, about: About, field: str | None = None) -> ContractError:
     return ContractError(
-        UnreadableDelivery(message, field=field),
+        ContractViolation(message, field=field),
         about=about,
         hint="The provider's response has changed: please report it.",
     )

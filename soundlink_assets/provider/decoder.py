@@ -1,14 +1,13 @@
 """Whole lines of a delivery as a frame of typed rows, by a decoder made from the export's columns.
 
-The decoder is a `msgspec.Struct`. What it takes without a doubt is what `lines` takes, with the
-same values; every other line is read there. So there is one definition of a valid line, and no line
-that only one of the two knows.
+The decoder is a `msgspec.Struct`. It takes a line that has every column and no other key, where its
+values are certain to be those of `lines`; every other line is read there, which is the definition
+of a valid line.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 from operator import attrgetter
 from typing import Annotated, Any
@@ -16,15 +15,13 @@ from typing import Annotated, Any
 import msgspec
 import polars as pl
 
-from soundlink_assets.provider.errors import UnreadableDelivery
+from soundlink_assets.provider.errors import ContractViolation
 from soundlink_assets.provider.lines import (
     BLANK,
     GREATEST_COUNT,
     LEAST_COUNT,
     MONEY_STEP,
     WrongValueError,
-    extra_text,
-    load_json,
     read_line,
     typed_value,
 )
@@ -53,10 +50,11 @@ _DECODED_AS: dict[Kind, Any] = {
     Kind.RATIO: float,
     Kind.FLAG: bool,
 }
-
-
-_UNDECIDED = (msgspec.MsgspecError, ValueError, RecursionError, UnreadableDelivery)
-"""Where the decoder fails in one of these ways, the exact reading decides."""
+_DECODED_DTYPES: dict[Kind, pl.DataType] = {
+    Kind.DATE: pl.String(),
+    Kind.TIMESTAMP: pl.String(),
+    Kind.MONEY: pl.Float64(),
+}
 
 
 class LineDecoder:
@@ -64,136 +62,96 @@ class LineDecoder:
 
     def __init__(self, export: Export) -> None:
         self._export = export
-        self._columns = export.rows.columns
-        self._names = frozenset(export.rows.column_names)
-        self._decode_full = _decoder(export, allows_absent=False)
-        self._decode_any = _decoder(export, allows_absent=True)
-        self._decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+        self._decode = _decoder(export)
         self._schema = {**polars_schema(export.delivered), LINE: pl.UInt32()}
         self.extra_fields: set[str] = set()
 
     def read(self, text: bytes, first_line: int) -> pl.DataFrame:
         """The rows of whole lines in their order, with the columns of `delivered` and `LINE`.
 
-        Only the last line may lack its newline. Raises UnreadableDelivery for the first line that
-        is wrong.
+        Only the last line may lack its newline. Raises ContractViolation for the first line with
+        another `schema_version`, else for the first that is wrong.
         """
         lines = dict(enumerate(text.split(b"\n"), first_line))
-        found = self._decoded(lines, may_decode=not _SPACED_COLON.search(text))
-        frame = self._typed(found)
-        exact = found.exact
-        if frame.height < len(found.numbers):
-            unsure = sorted(set(found.numbers) - set(frame[LINE]))
-            exact += [self._exact_row(lines, number) for number in unsure]
-        if found.violation is not None:
-            raise found.violation
+        frame = self._typed({} if _SPACED_COLON.search(text) else self._decoded(lines))
+        decided = set(frame[LINE])
+        exact = self._exact_rows(lines, [number for number in lines if number not in decided])
         if not exact:
             return frame
         others = pl.DataFrame(exact, schema=self._schema, orient="row")
         return pl.concat([frame, others]).sort(LINE)
 
-    def _decoded(self, lines: Mapping[int, bytes], *, may_decode: bool) -> "_Decoded":
-        """The lines that the decoder takes and those that it does not, up to a wrong one.
+    def _decoded(self, lines: Mapping[int, bytes]) -> dict[int, Any]:
+        """The lines that the decoder takes, by number.
 
         A key that stands twice, or that the export does not name, is seen by counting what ends
         keys: as many as there are columns, in a line that has every column, are those columns.
         """
-        found = _Decoded()
-        decode, width = self._decode_full, len(self._columns)
+        decode, width = self._decode, len(self._export.rows.columns)
+        rows: dict[int, Any] = {}
         for number, raw in lines.items():
-            try:
-                if may_decode and raw:
-                    if raw.count(_KEY_END) == width:
-                        found.rows.append(decode(raw))
-                    else:
-                        row, extra = self._decode_other_keys(raw)
-                        found.rows.append(row)
-                        if extra is not None:
-                            found.extras[number] = extra
-                    found.numbers.append(number)
-                    continue
-            except _UNDECIDED:
-                pass
-            if raw.strip(BLANK):
+            if raw.count(_KEY_END) == width:
                 try:
-                    found.exact.append(self._exact_row(lines, number))
-                except UnreadableDelivery as violation:
-                    found.violation = violation
-                    break
-        return found
+                    rows[number] = decode(raw)
+                except (msgspec.MsgspecError, ValueError, RecursionError):
+                    continue  # the exact reading decides, and says what is wrong
+        return rows
 
-    def _decode_other_keys(self, raw: bytes) -> tuple[Any, str | None]:
-        """A line with absent or unknown keys, and its extra text. Raises where it is not certain.
-
-        Keys are counted as above; those within the values of unknown keys do not count.
-        """
-        row = self._decode_any(raw)
-        members = self._decode_members(raw)
-        unknown = {key: bytes(raw) for key, raw in members.items() if key not in self._names}
-        nested = sum(value.count(_KEY_END) for value in unknown.values())
-        if raw.count(_KEY_END) - nested != len(members):
-            raise ValueError("a key may stand twice")
-        extra = extra_text({key: load_json(value) for key, value in unknown.items()}, 0)
-        self.extra_fields.update(unknown)
-        return row, extra
-
-    def _typed(self, found: "_Decoded") -> pl.DataFrame:
+    def _typed(self, rows: Mapping[int, Any]) -> pl.DataFrame:
         """The frame of the decoded rows, without those that only the exact reading can judge."""
-        if not found.rows:
+        if not rows:
             return pl.DataFrame(schema=self._schema)
-        is_sure = pl.repeat(value=True, n=len(found.rows), dtype=pl.Boolean, eager=True)
+        is_sure = pl.repeat(value=True, n=len(rows), dtype=pl.Boolean, eager=True)
         series: list[pl.Series] = []
-        for column in self._columns:
-            values = list(map(attrgetter(column.name), found.rows))
-            typed, are_sure = self._typed_column(column, values)
+        for column in self._export.rows.columns:
+            dtype = self._schema[column.name]
+            values = pl.Series(
+                column.name,
+                list(map(attrgetter(column.name), rows.values())),
+                dtype=_DECODED_DTYPES.get(column.kind, dtype),
+            )
+            typed = self._typed_column(column, values, dtype)
+            if typed.null_count() > values.null_count():
+                is_sure &= typed.is_not_null() | values.is_null()
             series.append(typed)
-            if are_sure is not None:
-                is_sure &= are_sure
-        extras = [found.extras.get(number) for number in found.numbers] if found.extras else []
-        series.append(pl.Series(EXTRA, extras or [None] * len(found.rows), dtype=pl.String))
-        series.append(pl.Series(LINE, found.numbers, dtype=pl.UInt32))
+        series.append(pl.Series(EXTRA, [None] * len(rows), dtype=pl.String))
+        series.append(pl.Series(LINE, list(rows), dtype=pl.UInt32))
         frame = pl.DataFrame(series)
         return frame if is_sure.all() else frame.filter(is_sure)
 
-    def _typed_column(
-        self, column: Column, values: Sequence[Any]
-    ) -> tuple[pl.Series, pl.Series | None]:
-        """The column, and which of its values are certain; None if all are."""
-        dtype = self._schema[column.name]
+    def _typed_column(self, column: Column, values: pl.Series, dtype: pl.DataType) -> pl.Series:
+        """The column as it is stored, with null for every value that is not certain."""
         if column.kind in {Kind.DATE, Kind.TIMESTAMP}:
-            texts = pl.Series(column.name, values, dtype=pl.String)
-            typed = _stamps(texts, column.kind, dtype)
-            return typed, None if typed.null_count() == texts.null_count() else typed.is_not_null()
+            return _stamps(values, column.kind, dtype)
         if column.kind is Kind.MONEY:
-            amounts = pl.Series(column.name, values, dtype=pl.Float64)
-            steps = amounts / float(MONEY_STEP)
-            is_sure = (amounts.abs() < _SURE_MONEY) & ((steps - steps.round()).abs() < 0.25)  # noqa: PLR2004
-            is_sure = is_sure.fill_null(value=True)
-            return amounts.set(~is_sure, None).cast(MONEY), is_sure
-        typed = pl.Series(column.name, values, dtype=dtype)
+            steps = values / float(MONEY_STEP)
+            is_sure = (values.abs() < _SURE_MONEY) & ((steps - steps.round()).abs() < 0.25)  # noqa: PLR2004
+            return values.set(~is_sure, None).cast(MONEY)
         if column.name == "schema_version":
-            return typed, typed == self._export.schema_version
-        return typed, None
+            return values.set(values != self._export.schema_version, None)
+        return values
 
-    def _exact_row(self, lines: Mapping[int, bytes], number: int) -> tuple[Any, ...]:
-        has_newline = number + 1 in lines
-        line = read_line(lines[number], number, self._export, has_newline=has_newline)
-        self.extra_fields.update(line.extra_fields)
-        return (*line.values.values(), line.extra, number)
-
-
-@dataclass(slots=True)
-class _Decoded:
-    """The lines of a block: rows as structs, the extra text of some by number, rows read exactly.
-
-    `violation` is that of the line at which the reading ended.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    rows: list[Any] = field(default_factory=list)
-    extras: dict[int, str] = field(default_factory=dict)
-    exact: list[tuple[Any, ...]] = field(default_factory=list)
-    violation: UnreadableDelivery | None = None
+    def _exact_rows(
+        self, lines: Mapping[int, bytes], numbers: Iterable[int]
+    ) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
+        violation: ContractViolation | None = None
+        for number in numbers:
+            raw = lines[number]
+            if not raw.strip(BLANK):
+                continue
+            try:
+                row, unknown = read_line(raw, number, self._export, has_newline=number + 1 in lines)
+            except ContractViolation as found:
+                if found.check == "schema_version":
+                    raise
+                violation = violation or found
+            else:
+                rows.append((*row.values(), number))
+                self.extra_fields.update(unknown)
+        if violation is not None:
+            raise violation
+        return rows
 
 
 def _stamps(texts: pl.Series, kind: Kind, dtype: pl.DataType) -> pl.Series:
@@ -207,13 +165,10 @@ def _stamps(texts: pl.Series, kind: Kind, dtype: pl.DataType) -> pl.Series:
 
 
 @cache
-def _decoder(export: Export, *, allows_absent: bool) -> Callable[[bytes], Any]:
-    """The decoder of a line as a struct with the export's columns in their order."""
+def _decoder(export: Export) -> Callable[[bytes], Any]:
+    """The decoder of a line as a struct with the export's columns, none of them absent."""
     fields: list[Any] = []
     for column in export.rows.columns:
         kind = _DECODED_AS[column.kind]
-        default = (None,) if allows_absent and not column.required else ()
-        fields.append((column.name, kind | None if column.nullable else kind, *default))
-    # Only keywords may have no default after one that has.
-    struct = msgspec.defstruct(export.name, fields, kw_only=True, gc=False)
-    return msgspec.json.Decoder(struct).decode
+        fields.append((column.name, kind | None if column.nullable else kind))
+    return msgspec.json.Decoder(msgspec.defstruct(export.name, fields, gc=False)).decode

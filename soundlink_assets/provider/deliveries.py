@@ -27,7 +27,6 @@ from soundlink_assets.provider.errors import (
     ServerError,
     SoundlinkError,
     TruncatedDeliveryError,
-    UnreadableDelivery,
 )
 from soundlink_assets.provider.quarantine import MOST_KEPT_BYTES, Quarantine
 from soundlink_assets.provider.reader import DeliveryReader, ReadRows, verify_request
@@ -256,7 +255,7 @@ class _Body:
     def receive(self, response: Response) -> None:
         """Reads the body to its end, or until nothing more of it could matter.
 
-        Raises UnreadableDelivery for a body that is too long.
+        Raises ContractViolation for a body that is too long.
         """
         for chunk in response.chunks():
             self.bytes += len(chunk)
@@ -268,7 +267,7 @@ class _Body:
             if self.reader.has_given_up:
                 return
             if self.bytes > MOST_BODY_BYTES:
-                raise UnreadableDelivery(f"the body holds more than {MOST_BODY_BYTES} bytes")
+                raise ContractViolation(f"the body holds more than {MOST_BODY_BYTES} bytes")
 
 
 def _latest_stamp(response: Response) -> datetime:

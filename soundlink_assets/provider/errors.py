@@ -16,7 +16,7 @@ CheckName = Literal["schema_version", "valid_rows"]
 
 
 class ContractViolation(Exception):  # noqa: N818 - named for what happened, as the contract says it
-    """A delivered body that is not what the contract promises.
+    """A delivered body that is not what the contract promises: a line, or what lines say together.
 
     `check` is the asset check that fails. `line` counts the body's lines from 1, blank ones
     included; it and `field` are None where the violation is not of one line or one field.
@@ -46,21 +46,6 @@ class ContractViolation(Exception):  # noqa: N818 - named for what happened, as 
         ]
         where = ", ".join(part for part in place if part)
         return f"{where}: {self.message}" if where else self.message
-
-
-class UnreadableDelivery(ContractViolation):
-    """A line is not a row of the known schema version.
-
-    Another `schema_version`, an unparsable line, a required field missing, null or of a wrong type.
-    """
-
-
-class RefusedDelivery(ContractViolation):
-    """The rows are readable and cannot be right.
-
-    Another day, another or several ids, conflicting duplicates of a key, negative counts, an
-    `exported_at` in the future.
-    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

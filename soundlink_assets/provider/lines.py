@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from soundlink_assets.provider.errors import UnreadableDelivery
-from soundlink_assets.schema.exports import Export
+from soundlink_assets.provider.errors import ContractViolation
+from soundlink_assets.schema.exports import EXTRA, Export
 from soundlink_assets.schema.tables import Column, Kind
 
 BLANK = b" \t\r\n"
@@ -60,26 +60,19 @@ def number_of(text: str) -> Decimal | NotANumber:
         return NotANumber(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A valid line: the values of the export's fields, and the others as JSON text, if any."""
-
-    values: dict[str, Any]
-    extra: str | None
-    extra_fields: tuple[str, ...]
-
-
-def read_line(raw: bytes, number: int, export: Export, *, has_newline: bool) -> Line:
-    """Reads line `number` of a delivery, which is not blank.
+def read_line(
+    raw: bytes, number: int, export: Export, *, has_newline: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Line `number` of a delivery, not blank, as a row of `export.delivered`; and its unknown keys.
 
     `has_newline` is False for a last line that the body ends in. Counts come as int, money as
     Decimal with six decimals (halves away from zero), ratios as float, dates and timestamps as
-    date and datetime in UTC.
+    date and datetime in UTC, the unknown fields as compact JSON text with sorted keys.
 
-    Raises UnreadableDelivery. Another `schema_version` goes before all else that is wrong.
+    Raises ContractViolation. Another `schema_version` goes before all else that is wrong.
     """
     try:
-        members = load_json(raw)
+        members = _load_json(raw)
     except (ValueError, RecursionError) as error:
         stated = _VERSION.search(raw)
         if stated and stated[1] != export.schema_version.encode():
@@ -89,11 +82,11 @@ def read_line(raw: bytes, number: int, export: Export, *, has_newline: bool) -> 
             if isinstance(error, json.JSONDecodeError)
             else str(error)
         )
-        raise UnreadableDelivery(
+        raise ContractViolation(
             f"not a line of JSON: {reason}", line=number, is_cut_off=not has_newline
         ) from error
     if not isinstance(members, _Members):
-        raise UnreadableDelivery(f"{_describe(members)} where an object is due", line=number)
+        raise ContractViolation(f"{_describe(members)} where an object is due", line=number)
     for key, value in members:
         if key == "schema_version" and value not in (None, export.schema_version):
             raise _other_version(value, number, export)
@@ -101,19 +94,17 @@ def read_line(raw: bytes, number: int, export: Export, *, has_newline: bool) -> 
     found = dict(members)
     if len(found) < len(keys):
         doubled = next(key for key in keys if keys.count(key) > 1)
-        raise UnreadableDelivery("the key stands twice in one object", line=number, field=doubled)
+        raise ContractViolation("the key stands twice in one object", line=number, field=doubled)
     values = {column.name: _value(column, found, number) for column in export.rows.columns}
-    unknown = {key: found[key] for key in keys if key not in values}
-    return Line(values, extra_text(unknown, number), tuple(unknown))
-
-
-def may_be_other_version(raw: bytes, export: Export) -> bool:
-    """Whether a line, readable or not, could state another `schema_version`: a quick look."""
-    if b"\\" in raw:
-        return True
-    stated = _VERSION.findall(raw)
-    is_this = all(version == export.schema_version.encode() for version in stated)
-    return not is_this or raw.count(b'"schema_version"') != len(stated)
+    unknown = {}
+    for key in keys:
+        if key not in values:
+            try:
+                unknown[key] = _storable(found[key])
+            except (WrongValueError, RecursionError) as error:
+                raise ContractViolation(str(error), line=number, field=key) from error
+    extra = _encode_extra(unknown).decode() if unknown else None
+    return {**values, EXTRA: extra}, list(unknown)
 
 
 def typed_value(kind: Kind, value: Any) -> Any:
@@ -129,11 +120,7 @@ _decode_json = json.JSONDecoder(
 ).decode
 
 
-def load_json(raw: bytes) -> Any:
-    """A JSON value as this module reads it: objects with doubled keys, numbers exact.
-
-    Raises ValueError or RecursionError.
-    """
+def _load_json(raw: bytes) -> Any:
     text = raw.decode()
     loaded = _decode_json(text)
     if "\\u" in text:
@@ -146,30 +133,16 @@ def _value(column: Column, found: Mapping[str, Any], number: int) -> Any:
     value = found.get(column.name)
     if value is None:
         if column.name not in found and column.required:
-            raise UnreadableDelivery("a required key is missing", line=number, field=column.name)
+            raise ContractViolation("a required key is missing", line=number, field=column.name)
         if not column.nullable:
-            raise UnreadableDelivery(
+            raise ContractViolation(
                 "null where a value is required", line=number, field=column.name
             )
         return None
     try:
         return typed_value(column.kind, value)
     except WrongValueError as error:
-        raise UnreadableDelivery(str(error), line=number, field=column.name) from error
-
-
-def extra_text(unknown: Mapping[str, Any], number: int) -> str | None:
-    """Fields that the schema does not name, as compact JSON text, keys sorted; None without any.
-
-    Raises UnreadableDelivery for a value that has no number where JSON has one.
-    """
-    known = {}
-    for key, value in unknown.items():
-        try:
-            known[key] = _storable(value)
-        except (WrongValueError, RecursionError) as error:
-            raise UnreadableDelivery(str(error), line=number, field=key) from error
-    return _encode_extra(known).decode() if known else None
+        raise ContractViolation(str(error), line=number, field=column.name) from error
 
 
 _encode_extra = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
@@ -191,8 +164,8 @@ def _storable(value: Any) -> Any:
             return value
 
 
-def _other_version(value: Any, number: int, export: Export) -> UnreadableDelivery:
-    return UnreadableDelivery(
+def _other_version(value: Any, number: int, export: Export) -> ContractViolation:
+    return ContractViolation(
         f"schema version {_describe(value)}, where {export.schema_version!r} is known",
         check="schema_version",
         line=number,

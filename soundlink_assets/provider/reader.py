@@ -13,8 +13,7 @@ import polars as pl
 
 from soundlink_assets.provider.body import BLOCK_BYTES, Block, LineBlocks
 from soundlink_assets.provider.decoder import LINE, LineDecoder
-from soundlink_assets.provider.errors import RefusedDelivery, UnreadableDelivery
-from soundlink_assets.provider.lines import may_be_other_version, read_line
+from soundlink_assets.provider.errors import ContractViolation
 from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.frames import row_schema
 from soundlink_assets.schema.window import Window
@@ -57,7 +56,7 @@ class DeliveryReader:
         self._blocks = LineBlocks(block_bytes)
         self._decoder = LineDecoder(export)
         self._frames: list[pl.DataFrame] = []
-        self._violation: UnreadableDelivery | None = None
+        self._violation: ContractViolation | None = None
         self.has_given_up = False
         """Whether nothing that follows in the body could be read or matter any more."""
 
@@ -68,22 +67,23 @@ class DeliveryReader:
         try:
             for block in self._blocks.feed(chunk):
                 self._read(block)
-        except UnreadableDelivery as violation:
+                if self.has_given_up:
+                    return
+        except ContractViolation as violation:
             self._hold(violation)
             self.has_given_up = True
 
     def finish(self) -> ReadRows:
         """What was delivered, once the body has been fed to its end.
 
-        Raises:
-            UnreadableDelivery: A line is not a row of this schema version. `is_cut_off` tells
-                whether the body ends inside its last line.
-            RefusedDelivery: Two rows contradict each other, or a count is negative.
+        Raises ContractViolation: a line is not a row of this schema version (`is_cut_off` tells
+        whether the body ends inside its last line), two rows contradict each other, or a count is
+        negative.
         """
         if not self.has_given_up:
             try:
                 self._read(self._blocks.finish())
-            except UnreadableDelivery as violation:
+            except ContractViolation as violation:
                 self._hold(violation)
         if self._violation is not None:
             raise self._violation
@@ -99,7 +99,7 @@ class DeliveryReader:
             extra_fields=tuple(sorted(self._decoder.extra_fields)),
         )
 
-    def _hold(self, violation: UnreadableDelivery) -> None:
+    def _hold(self, violation: ContractViolation) -> None:
         self._frames.clear()
         is_version = violation.check == "schema_version"
         if self._violation is None or is_version:
@@ -107,25 +107,13 @@ class DeliveryReader:
         self.has_given_up = self.has_given_up or is_version
 
     def _read(self, block: Block) -> None:
-        if self._violation is None:
-            try:
-                self._frames.append(self._decoder.read(block.text, block.first_line))
-            except UnreadableDelivery as violation:
-                self._hold(violation)
-        if self._violation is not None and not self.has_given_up:
-            self._look_for_other_version(block)
-
-    def _look_for_other_version(self, block: Block) -> None:
-        lines = block.text.split(b"\n")
-        for index, raw in enumerate(lines):
-            number = block.first_line + index
-            if may_be_other_version(raw, self._export):
-                try:
-                    read_line(raw, number, self._export, has_newline=index < len(lines) - 1)
-                except UnreadableDelivery as violation:
-                    if violation.check == "schema_version":
-                        self._hold(violation)
-                        return
+        try:
+            frame = self._decoder.read(block.text, block.first_line)
+        except ContractViolation as violation:
+            self._hold(violation)
+        else:
+            if self._violation is None:
+                self._frames.append(frame)
 
 
 def verify_request(rows: ReadRows, requested_id: str, window: Window, now: datetime) -> None:
@@ -134,7 +122,7 @@ def verify_request(rows: ReadRows, requested_id: str, window: Window, now: datet
     `now` is the latest `exported_at` that can be true. A requested id that is not a UUID may be an
     alias of one (the contract's path example is not one, its rows have one).
 
-    Raises RefusedDelivery.
+    Raises ContractViolation.
     """
     export = rows.export
     frame = rows.frame.with_columns(rows.line_numbers)
@@ -184,7 +172,7 @@ def _uuid(text: str) -> UUID | None:
 def _merged(delivered: pl.DataFrame, export: Export) -> pl.DataFrame:
     """The rows with exact duplicates merged into the first of them; `extra` does not distinguish.
 
-    Raises RefusedDelivery for a key that stands twice, and for a count below its least value.
+    Raises ContractViolation for a key that stands twice, and for a count below its least value.
     """
     suspects = delivered.filter(_is_suspect(delivered, export))
     if suspects.is_empty():
@@ -230,7 +218,7 @@ def _refuse_invalid_rows(rows: pl.DataFrame, export: Export) -> None:
     )
 
 
-def _contradiction(rows: pl.DataFrame, export: Export) -> RefusedDelivery:
+def _contradiction(rows: pl.DataFrame, export: Export) -> ContractViolation:
     """The refusal of rows that share keys and differ elsewhere."""
     key = rows.select(export.rows.key).head(1)
     group = rows.join(key, on=export.rows.key, how="semi")
@@ -243,10 +231,10 @@ def _contradiction(rows: pl.DataFrame, export: Export) -> RefusedDelivery:
     )
 
 
-def _refusal(message: str, rows: pl.DataFrame, *, field: str) -> RefusedDelivery:
+def _refusal(message: str, rows: pl.DataFrame, *, field: str) -> ContractViolation:
     """The refusal of a delivery because of these rows; it names the first of their lines."""
     several = f" ({rows.height} rows)" if rows.height > 1 else ""
-    return RefusedDelivery(message + several, line=rows[LINE][0], field=field)
+    return ContractViolation(message + several, line=rows[LINE][0], field=field)
 
 
 def _listed(values: pl.Series) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from soundlink_assets.provider.errors import About, UnreadableDelivery
+from soundlink_assets.provider.errors import About, ContractViolation
 from soundlink_assets.provider.quarantine import KeptBody, Quarantine
 
 
@@ -15,5 +15,5 @@ def refused(folder: Path, at: datetime, why: str = "line 2: no JSON") -> KeptBod
     about = About(export="campaign_country_daily", requested_id="some-campaign")
     quarantine = Quarantine(folder=folder, key=SecretStr("sk_x"))
     return KeptBody(
-        quarantine.keep(BytesIO(b"{}\n"), UnreadableDelivery(why), about=about, at=at), at
+        quarantine.keep(BytesIO(b"{}\n"), ContractViolation(why), about=about, at=at), at
     )

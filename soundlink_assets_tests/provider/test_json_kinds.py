@@ -9,7 +9,6 @@ from decimal import Decimal
 
 import pytest
 
-from soundlink_assets.provider.errors import UnreadableDelivery
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY
 from soundlink_assets_tests.provider.deliveries import line_of, parse, sample_rows, violation_of
 
@@ -66,7 +65,6 @@ def test_json_is_read_and_kept_in_an_unknown_field(value: bytes) -> None:
 def test_what_is_not_json_is_refused_in_an_unknown_field(value: bytes, before: bytes) -> None:
     violation = violation_of(EXPORT, before + with_unknown(value))
 
-    assert isinstance(violation, UnreadableDelivery)
     assert (violation.check, violation.line) == ("valid_rows", 1 + before.count(b"\n"))
     assert not violation.is_cut_off
 
@@ -85,7 +83,6 @@ def test_any_text_is_read_in_a_known_field(value: bytes) -> None:
 def test_what_is_not_json_is_refused_in_a_known_field(value: bytes) -> None:
     violation = violation_of(EXPORT, OTHER_ROW + ROW.replace(b'"@"', value))
 
-    assert isinstance(violation, UnreadableDelivery)
     assert (violation.check, violation.line) == ("valid_rows", 2)
 
 
