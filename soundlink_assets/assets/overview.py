@@ -5,7 +5,7 @@ is fetched again by itself. How totals are compared is in `metrics.reconciliatio
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -149,11 +149,7 @@ class _Reconciliation:
             rows.append(
                 {"campaign_id": campaign, "first_day": first, "last_day": last}
                 | {"fetched_at": self.api.now(), "refetched_at": self._refetched_at(campaign)}
-                | {
-                    name: value
-                    for name, value in asdict(totals).items()
-                    if name in CAMPAIGN_OVERVIEW.column_names
-                }
+                | totals
             )
         self.asked = pl.DataFrame(rows, schema=polars_schema(CAMPAIGN_OVERVIEW))
 

@@ -27,7 +27,7 @@ rows are stored to `warehouse`, and when to fetch to `assets`.
 
 from soundlink_assets.provider.budget import Limit, RequestBudget, provider_limits
 from soundlink_assets.provider.budget_store import PostgresStore, SqliteStore
-from soundlink_assets.provider.client import Overview, SoundlinkClient
+from soundlink_assets.provider.client import SoundlinkClient
 from soundlink_assets.provider.deliveries import Delivery, FailedDelivery
 from soundlink_assets.provider.errors import (
     AuthenticationError,
@@ -56,7 +56,6 @@ __all__ = [
     "FailedDelivery",
     "Limit",
     "NotFoundError",
-    "Overview",
     "PostgresStore",
     "RateLimitError",
     "RequestBudget",

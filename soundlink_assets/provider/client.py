@@ -5,12 +5,9 @@ totals. What an export delivers belongs to `deliveries`.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -34,12 +31,13 @@ from soundlink_assets.provider.errors import (
 )
 from soundlink_assets.provider.lines import WrongValueError, typed_value
 from soundlink_assets.provider.quarantine import Quarantine
-from soundlink_assets.provider.retries import RetryPolicy, Wait, wait_unless_stopped
-from soundlink_assets.provider.transport import Request, Transport
+from soundlink_assets.provider.retries import Deadline, RetryPolicy, Wait, wait_unless_stopped
+from soundlink_assets.provider.transport import Transport
 from soundlink_assets.schema import CAMPAIGN
 from soundlink_assets.schema.exports import Export, Scope
 from soundlink_assets.schema.frames import polars_schema
-from soundlink_assets.schema.tables import Column, Kind, column, optional
+from soundlink_assets.schema.overview import CAMPAIGN_OVERVIEW, OVERVIEW_TOTALS
+from soundlink_assets.schema.tables import Column
 from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
 from soundlink_assets.settings import AuthStyle, Settings, clean_base_url, clean_key
 
@@ -52,43 +50,6 @@ PAGE_SIZE = 100
 _MOST_READINGS = 3
 _MOST_PAGES = 1000
 """A list that claims to be longer is not one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """Totals of a campaign over a range of days, all countries together.
-
-    Money in `currency`. `listeners` is a sum over countries and days, so it may count people twice;
-    later revisions count the people who were new, and tell all of them in `total_listeners`. None
-    means that the figure was not reported, not that it is zero. The three ratios are the
-    provider's: `spend_media` per listener, per follower, and streams per listener.
-    """
-
-    listeners: int
-    total_listeners: int | None
-    streams: int
-    followers: int
-    impressions: int | None
-    ad_clicks: int | None
-    link_clicks: int | None
-    spend_media: Decimal
-    spend_total: Decimal
-    fees: Decimal
-    currency: str
-    cpl: float
-    cpf: float
-    streams_per_listener: float
-
-
-_UNREPORTED = ("total_listeners", "impressions", "ad_clicks", "link_clicks")
-
-_OVERVIEW = (
-    *(column(name, Kind.COUNT, "") for name in ("listeners", "streams", "followers")),
-    *(optional(name, Kind.COUNT, "") for name in _UNREPORTED),
-    *(column(name, Kind.MONEY, "") for name in ("spend_media", "spend_total", "fees")),
-    column("currency", Kind.TEXT, ""),
-    *(column(name, Kind.RATIO, "") for name in ("cpl", "cpf", "streams_per_listener")),
-)
 
 
 class SoundlinkClient:
@@ -120,15 +81,13 @@ class SoundlinkClient:
     ) -> None:
         given = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
         key = SecretStr(clean_key(given))
-        self._base_url = clean_base_url(base_url)
-        self._auth_style = auth_style
         self._at_once = max_concurrency
         self._retries = RetryPolicy(
             max_attempts=max_attempts, max_seconds=max_seconds, wait=wait, clock=clock
         )
         self._transport = Transport(
             key=key,
-            base_url=self._base_url,
+            base_url=clean_base_url(base_url),
             style=auth_style,
             timeout_seconds=timeout_seconds,
             connections=max_concurrency,
@@ -169,7 +128,7 @@ class SoundlinkClient:
     def ping(self) -> None:
         """Asks whether the API is there and accepts the key; any key may."""
         about = About(path="/v1/ping")
-        data = self._get(Request(about=about))
+        data = self._get(about)
         status = data.get("status") if isinstance(data, dict) else None
         if status != "ok":
             raise ServerError(f"the API says that its status is {status!r}", about=about)
@@ -198,8 +157,11 @@ class SoundlinkClient:
         items, _pages, total = self._page(scope, 1)
         return (_listed_row(scope, items[0])[scope.id_column] if items else None), total
 
-    def overview(self, campaign_id: str, window: Window) -> Overview:
-        """The provider's totals of a campaign over a window of any length."""
+    def overview(self, campaign_id: str, window: Window) -> dict[str, Any]:
+        """The totals of a campaign over a window of any length, by `OVERVIEW_TOTALS`.
+
+        Money is Decimal; None means that a figure was not reported, not that it is zero.
+        """
         about = About(
             path=f"{CAMPAIGN.path}/{quote(campaign_id, safe='')}/metrics/overview",
             scope=CAMPAIGN,
@@ -207,12 +169,11 @@ class SoundlinkClient:
             window=window,
         )
         params = {"startDate": str(window.first), "endDate": str(window.last)}
-        data = self._get(Request(about=about, params=params))
+        data = self._get(about, params)
         if not isinstance(data, dict):
             raise _undocumented("the totals are not an object", about)
-        return Overview(
-            **{each.name: _field(data.get(each.name), each, about) for each in _OVERVIEW}
-        )
+        columns = map(CAMPAIGN_OVERVIEW.column, OVERVIEW_TOTALS)
+        return {each.name: _field(data.get(each.name), each, about) for each in columns}
 
     def export(self, export: Export, requested_id: str, window: Window) -> Delivery:
         """One delivery: a campaign (or soundlink) over at most 90 days, both ends included.
@@ -237,13 +198,12 @@ class SoundlinkClient:
         are begun that the caller has not yet taken.
         """
         stop = threading.Event()
-        requests = (
-            self._request(export, requested_id, part)
-            for requested_id in dict.fromkeys(ids)
-            for part in window.split()
-        )
         many = ManyDeliveries(
-            requests,
+            requests=(
+                self._request(export, requested_id, part)
+                for requested_id in dict.fromkeys(ids)
+                for part in window.split()
+            ),
             policy=self._retries,
             at_once=self._at_once,
             stop=stop,
@@ -264,18 +224,8 @@ class SoundlinkClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __repr__(self) -> str:
-        return (
-            f"SoundlinkClient(base_url={self._base_url!r}, auth_style={self._auth_style.value!r})"
-        )
 
     def _request(self, export: Export, requested_id: str, window: Window) -> ExportRequest:
         return ExportRequest(
@@ -286,11 +236,14 @@ class SoundlinkClient:
             window=window,
         )
 
-    def _get(self, request: Request) -> Any:
+    def _get(self, about: About, params: Mapping[str, str] | None = None) -> Any:
         """The `data` of a JSON route."""
-        return self._retries.run(
-            lambda _, deadline: self._transport.get(request, deadline), self._closed
-        ).data
+
+        def attempt(_number: int, deadline: Deadline) -> Any:
+            with self._transport.open(about, params or {}, deadline) as response:
+                return self._transport.envelope(response, about).data
+
+        return self._retries.run(attempt, self._closed)
 
     def _read_list(self, scope: Scope) -> dict[str, dict[str, Any]] | None:
         """All pages in one go, by id; None once the stated number of items changes.
@@ -326,7 +279,7 @@ class SoundlinkClient:
             "sortBy": "createdAt",
             "sortOrder": "asc",
         }
-        data = self._get(Request(about=about, params=params))
+        data = self._get(about, params)
         pagination = data.get("pagination") if isinstance(data, dict) else None
         items = data.get("items") if isinstance(data, dict) else None
         if not isinstance(pagination, dict) or not isinstance(items, list):

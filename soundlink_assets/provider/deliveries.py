@@ -7,12 +7,13 @@ A body is streamed into the reader, verified, or refused and kept. How a request
 import logging
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import IO, TypeVar
+from itertools import islice
+from typing import IO
 
 import polars as pl
 
@@ -26,13 +27,14 @@ from soundlink_assets.provider.errors import (
     ScopeError,
     ServerError,
     SoundlinkError,
+    TransportError,
     TruncatedDeliveryError,
 )
 from soundlink_assets.provider.quarantine import MOST_KEPT_BYTES, Quarantine
 from soundlink_assets.provider.reader import DeliveryReader, ReadRows, verify_request
 from soundlink_assets.provider.responses import JSON_TYPE
-from soundlink_assets.provider.retries import Deadline, Outage, RetryPolicy
-from soundlink_assets.provider.transport import Request, Response, Transport, redact
+from soundlink_assets.provider.retries import Deadline, RetryPolicy
+from soundlink_assets.provider.transport import Response, Transport, redact
 from soundlink_assets.schema.exports import Export
 from soundlink_assets.schema.window import Window
 
@@ -50,6 +52,10 @@ STAMP_TOLERANCE_WITHOUT_DATE = timedelta(days=1)
 
 FIRST_REFUSALS = 3
 """So many ids refused before any was served are taken for a refusal of the key."""
+
+OUTAGE_AFTER = 5
+"""So many deliveries in a row that failed for the provider's or the network's fault are taken for
+an outage: each is still tried, but once, so that retries do not spend the budget."""
 
 _LONGEST_COUNT = 18
 """So many digits at most make a row count; no body holds as many rows."""
@@ -123,21 +129,19 @@ class ExportRequest:
 
     def attempt(self, number: int, deadline: Deadline) -> Delivery:
         """One request and its verified rows. Raises a SoundlinkError, or StoppedError."""
-        request = Request(
-            about=self.about,
-            params={"startDate": str(self.window.first), "endDate": str(self.window.last)},
-            accept=NDJSON_TYPE,
-        )
+        params = {"startDate": str(self.window.first), "endDate": str(self.window.last)}
+        reader = DeliveryReader(self.export)
         with (
             tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool,
-            self.transport.open(request, deadline, accepted=(_OK, _NO_CONTENT)) as response,
+            self.transport.open(
+                self.about, params, deadline, accept=NDJSON_TYPE, accepted=(_OK, _NO_CONTENT)
+            ) as response,
         ):
             self._refuse_other_content(response)
-            body = _Body(DeliveryReader(self.export), spool)
             try:
-                body.receive(response)
+                _receive(response, reader, spool)
                 stated = self._stated_rows(response)
-                rows = self._complete_rows(body, stated)
+                rows = self._complete_rows(reader, stated)
                 verify_request(rows, self.requested_id, self.window, _latest_stamp(response))
             except ContractViolation as violation:
                 failure = self._refused(violation, spool, response.sent_at)
@@ -153,7 +157,7 @@ class ExportRequest:
                     row_count_stated=stated is not None,
                     attempts=number,
                     seconds=deadline.seconds,
-                    bytes=body.bytes,
+                    bytes=reader.bytes,
                 )
         raise failure
 
@@ -182,18 +186,18 @@ class ExportRequest:
         shown = self._redacted(digits[:_LONGEST_COUNT])
         raise self._truncated(f"{ROW_COUNT_HEADER} is not a number of rows: {shown!r}")
 
-    def _complete_rows(self, body: "_Body", stated: int | None) -> ReadRows:
+    def _complete_rows(self, reader: DeliveryReader, stated: int | None) -> ReadRows:
         """What was read. TruncatedDeliveryError if that is not all, else ContractViolation.
 
         No rows without a count are believed only if they come twice: a blank page of something in
         between would otherwise withdraw every row of the window.
         """
         try:
-            rows = body.reader.finish()
+            rows = reader.finish()
         except ContractViolation as violation:
             # A page that a gateway appends to half a body is not JSON either.
-            is_short = stated is not None and body.lines < stated and violation.field is None
-            if violation.is_cut_off or (is_short and not body.reader.has_given_up):
+            is_short = stated is not None and reader.lines < stated and violation.field is None
+            if violation.is_cut_off or (is_short and not reader.has_given_up):
                 raise self._truncated(f"the body was cut off: {violation}") from None
             raise
         if stated is not None and rows.row_count != stated:
@@ -237,37 +241,19 @@ class ExportRequest:
         return redact(text, self.quarantine.key)
 
 
-class _Body:
-    """A body on its way from the response to the reader, and to the spool."""
+def _receive(response: Response, reader: DeliveryReader, spool: IO[bytes]) -> None:
+    """Reads the body to its end, or until nothing more of it could matter.
 
-    def __init__(self, reader: DeliveryReader, spool: IO[bytes]) -> None:
-        self.reader = reader
-        self.spool = spool
-        self.bytes = 0
-        self._newlines = 0
-        self._ends_in_line = False
-
-    @property
-    def lines(self) -> int:
-        """How many lines have come, the last one with or without its newline."""
-        return self._newlines + self._ends_in_line
-
-    def receive(self, response: Response) -> None:
-        """Reads the body to its end, or until nothing more of it could matter.
-
-        Raises ContractViolation for a body that is too long.
-        """
-        for chunk in response.chunks():
-            self.bytes += len(chunk)
-            self._newlines += chunk.count(b"\n")
-            self._ends_in_line = not chunk.endswith(b"\n") if chunk else self._ends_in_line
-            if self.spool.tell() <= MOST_KEPT_BYTES:
-                self.spool.write(chunk)
-            self.reader.feed(chunk)
-            if self.reader.has_given_up:
-                return
-            if self.bytes > MOST_BODY_BYTES:
-                raise ContractViolation(f"the body holds more than {MOST_BODY_BYTES} bytes")
+    Raises ContractViolation for a body that is too long.
+    """
+    for chunk in response.chunks():
+        if spool.tell() <= MOST_KEPT_BYTES:
+            spool.write(chunk)
+        reader.feed(chunk)
+        if reader.has_given_up:
+            return
+        if reader.bytes > MOST_BODY_BYTES:
+            raise ContractViolation(f"the body holds more than {MOST_BODY_BYTES} bytes")
 
 
 def _latest_stamp(response: Response) -> datetime:
@@ -279,24 +265,19 @@ def _latest_stamp(response: Response) -> datetime:
 # Many at once
 
 
+@dataclass(slots=True, kw_only=True)
 class ManyDeliveries:
-    """The deliveries of many ids over many windows, of one export."""
+    """The deliveries of many ids over many windows, of one export.
 
-    def __init__(
-        self,
-        requests: Iterable[ExportRequest],
-        *,
-        policy: RetryPolicy,
-        at_once: int,
-        stop: threading.Event,
-        served: set[str],
-    ) -> None:
-        self._requests = requests
-        self._policy = policy
-        self._at_once = at_once
-        self._stop = stop
-        self._served = served
-        self._outage = Outage()
+    `served` holds the exports of which the key was given a delivery.
+    """
+
+    requests: Iterable[ExportRequest]
+    policy: RetryPolicy
+    at_once: int
+    stop: threading.Event
+    served: set[str]
+    failures_in_a_row: int = 0
 
     def results(self) -> Iterator[Delivery | FailedDelivery]:
         """The results as they complete; raises an error that stops the run.
@@ -305,44 +286,66 @@ class ManyDeliveries:
         concerns that one alone; where the first ids are all refused, it concerns the key.
         """
         held: list[FailedDelivery] = []
-        results = as_completed(self._fetch, self._requests, at_once=self._at_once, stop=self._stop)
-        with closing(results):
+        with closing(self._completed()) as results:
             for result in results:
                 error = result.error if isinstance(result, FailedDelivery) else None
                 name = result.export.name
                 if error is not None and error.stops_run and not _is_refusal(error):
                     raise error
                 if error is None or isinstance(error, ContractError):
-                    self._served.add(name)
-                if isinstance(result, FailedDelivery) and error is not None and error.stops_run:
+                    self.served.add(name)
+                if isinstance(result, FailedDelivery) and result.error.stops_run:
                     held.append(result)
-                    if name not in self._served:
-                        if len({failed.requested_id for failed in held}) >= FIRST_REFUSALS:
-                            raise held[0].error
-                        continue
                 else:
                     yield result
-                if name in self._served:
+                if name in self.served:
                     yield from map(_failed_alone, held)
                     held.clear()
+                elif len({failed.requested_id for failed in held}) >= FIRST_REFUSALS:
+                    break
         if held:
             raise held[0].error
 
+    def _completed(self) -> Generator[Delivery | FailedDelivery]:
+        """The results in the order in which they complete.
+
+        At most `at_once` are begun and not yet taken by the caller, so that a slow caller holds
+        the work up instead of filling the memory. When the caller stops early, `stop` is set, what
+        has not begun is dropped, and what runs is not waited for.
+        """
+        remaining = iter(self.requests)
+        executor = ThreadPoolExecutor(self.at_once, thread_name_prefix="soundlink")
+        pending: set[Future[Delivery | FailedDelivery]] = set()
+        try:
+            while True:
+                for request in islice(remaining, self.at_once - len(pending)):
+                    pending.add(executor.submit(self._fetch, request))
+                if not pending:
+                    return
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                future = done.pop()
+                pending.discard(future)
+                yield future.result()
+        finally:
+            self.stop.set()
+            executor.shutdown(wait=False, cancel_futures=True)
+
     def _fetch(self, request: ExportRequest) -> Delivery | FailedDelivery:
-        policy = self._policy
-        if self._outage.is_on:
+        policy = self.policy
+        if self.failures_in_a_row >= OUTAGE_AFTER:
             policy = replace(policy, max_attempts=1)
         try:
-            delivery = policy.run(request.attempt, self._stop)
+            delivery = policy.run(request.attempt, self.stop)
         except SoundlinkError as error:
-            self._outage.note(error)
+            is_down = isinstance(error, ServerError | TransportError)
+            self.failures_in_a_row = self.failures_in_a_row + 1 if is_down else 0
             return FailedDelivery(
                 export=request.export,
                 requested_id=request.requested_id,
                 window=request.window,
                 error=error,
             )
-        self._outage.note(None)
+        self.failures_in_a_row = 0
         return delivery
 
 
@@ -361,40 +364,3 @@ def _failed_alone(failed: FailedDelivery) -> FailedDelivery:
         + (", with the requestId." if error.request_id else ".")
     )
     return failed
-
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-
-def as_completed(
-    work: Callable[[Task], Result],
-    tasks: Iterable[Task],
-    *,
-    at_once: int,
-    stop: threading.Event,
-) -> Generator[Result]:
-    """The results of `work`, in the order in which they complete; the first exception is raised.
-
-    At most `at_once` tasks are begun and not yet taken by the caller, so that a slow caller holds
-    the work up instead of filling the memory. When the caller stops early, or an exception ends
-    it, `stop` is set, what has not begun is dropped, and what runs is not waited for.
-    """
-    remaining = iter(tasks)
-    executor = ThreadPoolExecutor(at_once, thread_name_prefix="soundlink")
-    pending: set[Future[Result]] = set()
-    try:
-        while True:
-            for task in remaining:
-                pending.add(executor.submit(work, task))
-                if len(pending) == at_once:
-                    break
-            if not pending:
-                return
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            future = done.pop()
-            pending.discard(future)
-            yield future.result()
-    finally:
-        stop.set()
-        executor.shutdown(wait=False, cancel_futures=True)

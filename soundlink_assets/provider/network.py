@@ -18,10 +18,16 @@ import httpcore
 import httpx
 from typing_extensions import override
 
-from soundlink_assets.provider.retries import Deadline
+from soundlink_assets.provider.retries import Deadline, check_stop
 from soundlink_assets.settings import SettingProblem, SettingsError, is_loopback
 
 _ANY_PROXY_VARIABLE = "HTTPS_PROXY, ALL_PROXY or HTTP_PROXY"
+
+
+class _Current(threading.local):
+    """What each thread is reading: the deadline of its request."""
+
+    deadline: Deadline | None = None
 
 
 class Network(httpcore.NetworkBackend):
@@ -32,19 +38,10 @@ class Network(httpcore.NetworkBackend):
 
     def __init__(self) -> None:
         self._inner = httpcore.SyncBackend()
-        self._thread = threading.local()
+        self.current = _Current()
         self._lock = threading.Lock()
         self._streams: WeakSet[_Stream] = WeakSet()
         self._is_closed = False
-
-    @property
-    def deadline(self) -> Deadline | None:
-        """The deadline of what this thread is reading."""
-        return getattr(self._thread, "deadline", None)
-
-    @deadline.setter
-    def deadline(self, deadline: Deadline | None) -> None:
-        self._thread.deadline = deadline
 
     @override
     def connect_tcp(
@@ -87,9 +84,9 @@ class _Stream(httpcore.NetworkStream):
 
     @override
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = self._network.deadline
+        deadline = self._network.current.deadline
         if deadline is not None:
-            deadline.check_stop()
+            check_stop(deadline.stop)
             if deadline.left <= 0:
                 raise httpcore.ReadTimeout("the deadline has passed")
             timeout = deadline.left if timeout is None else min(timeout, deadline.left)

@@ -57,18 +57,27 @@ class DeliveryReader:
         self._decoder = LineDecoder(export)
         self._frames: list[pl.DataFrame] = []
         self._violation: ContractViolation | None = None
+        self.bytes = 0
+        self._newlines = 0
+        self._ends_in_line = False
         self.has_given_up = False
         """Whether nothing that follows in the body could be read or matter any more."""
 
+    @property
+    def lines(self) -> int:
+        """How many lines have come, the last one with or without its newline."""
+        return self._newlines + self._ends_in_line
+
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes of the body, and reads a block as soon as it is complete."""
+        self.bytes += len(chunk)
+        self._newlines += chunk.count(b"\n")
+        self._ends_in_line = not chunk.endswith(b"\n") if chunk else self._ends_in_line
         if self.has_given_up:
             return
         try:
             for block in self._blocks.feed(chunk):
                 self._read(block)
-                if self.has_given_up:
-                    return
         except ContractViolation as violation:
             self._hold(violation)
             self.has_given_up = True
@@ -102,7 +111,7 @@ class DeliveryReader:
     def _hold(self, violation: ContractViolation) -> None:
         self._frames.clear()
         is_version = violation.check == "schema_version"
-        if self._violation is None or is_version:
+        if self._violation is None or (is_version and not self.has_given_up):
             self._violation = violation
         self.has_given_up = self.has_given_up or is_version
 

@@ -192,7 +192,7 @@ def error_of(
             dict.fromkeys((scope.list_permission, scope.export_permission))
         ),
         "style": style.value,
-        "other": other_style(style).value,
+        "other": next(other.value for other in AuthStyle if other is not style),
     }
     message = meaning.message.format(**words)
     error = meaning.error(
@@ -211,11 +211,6 @@ def error_of(
             f"It asks to wait {retry_after:.0f} s, which is too long to wait here. {error.hint}"
         )
     return error
-
-
-def other_style(style: AuthStyle) -> AuthStyle:
-    """The style to try when the provider does not know the key in this one."""
-    return AuthStyle.BEARER if style is AuthStyle.X_API_KEY else AuthStyle.X_API_KEY
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:

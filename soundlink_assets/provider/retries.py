@@ -18,9 +18,7 @@ from typing import TypeVar
 from soundlink_assets.clock import Clock
 from soundlink_assets.provider.errors import (
     RateLimitError,
-    ServerError,
     SoundlinkError,
-    TransportError,
 )
 
 log = logging.getLogger(__name__)
@@ -30,9 +28,6 @@ T = TypeVar("T")
 LONGEST_BACKOFF_SECONDS = 60.0
 SAY_AGAIN_SECONDS = 1800.0
 """A wait that lasts longer stands in the log again this often, so that nothing seems to hang."""
-
-OUTAGE_AFTER = 5
-"""So many deliveries in a row that failed after all attempts are taken for an outage."""
 
 Wait = Callable[[float, threading.Event], None]
 """Waits for so many seconds; raises StoppedError as soon as the event is set."""
@@ -71,10 +66,6 @@ class Deadline:
         """Move the end on by so many seconds."""
         self._ends += seconds
 
-    def check_stop(self) -> None:
-        """StoppedError if the work is no longer wanted."""
-        check_stop(self.stop)
-
     @property
     def seconds(self) -> float:
         """Seconds since the beginning, all waits included."""
@@ -84,26 +75,6 @@ class Deadline:
     def left(self) -> float:
         """Seconds left; negative once it has passed."""
         return self._ends - time.monotonic()
-
-
-class Outage:
-    """Sees when the provider is down altogether, so that retries stop spending the budget.
-
-    During an outage every request is still tried, but once; the first success ends it.
-    """
-
-    def __init__(self) -> None:
-        self._failures_in_a_row = 0
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the last deliveries all failed for the provider's or the network's fault."""
-        return self._failures_in_a_row >= OUTAGE_AFTER
-
-    def note(self, error: SoundlinkError | None) -> None:
-        """Take a delivery into account: its error, or None if it came."""
-        is_down = isinstance(error, ServerError | TransportError)
-        self._failures_in_a_row = self._failures_in_a_row + 1 if is_down else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +96,7 @@ class RetryPolicy:
             try:
                 return attempt(number, deadline)
             except SoundlinkError as error:
-                deadline.check_stop()  # whoever stops the work also cuts its connections
+                check_stop(stop)  # whoever stops the work also cuts its connections
                 if not error.retryable or number >= self.max_attempts:
                     raise
                 told = error.retry_after or 0.0

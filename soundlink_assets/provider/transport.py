@@ -9,7 +9,7 @@ import threading
 import zlib
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
@@ -35,7 +35,7 @@ from soundlink_assets.provider.responses import (
     read_envelope,
     retry_after_seconds,
 )
-from soundlink_assets.provider.retries import Deadline
+from soundlink_assets.provider.retries import Deadline, check_stop
 from soundlink_assets.settings import AuthStyle
 
 CONNECT_SECONDS = 10.0
@@ -59,15 +59,6 @@ _PIECE_BYTES = 2**20
 def redact(text: str, key: SecretStr) -> str:
     """The text with the key replaced, for what the provider may echo."""
     return text.replace(key.get_secret_value(), REDACTED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One GET request."""
-
-    about: About
-    params: Mapping[str, str] = field(default_factory=dict)
-    accept: str = JSON_TYPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,17 +157,25 @@ class Transport:
 
     @contextmanager
     def open(
-        self, request: Request, deadline: Deadline, accepted: Collection[int] = (200,)
+        self,
+        about: About,
+        params: Mapping[str, str],
+        deadline: Deadline,
+        *,
+        accept: str = JSON_TYPE,
+        accepted: Collection[int] = (200,),
     ) -> Iterator[Response]:
-        """The response with an accepted status, its body still to be read in the block.
+        """The response to a GET with an accepted status, its body still to be read in the block.
 
         Raises a SoundlinkError for every other response, and for a connection that fails or takes
         too long before or within the block; StoppedError while it waits for the budget.
         """
-        about = request.about
         self._refuse_odd_ids(about)
-        self._network.deadline = deadline
+        self._network.current.deadline = deadline
         try:
+            request = self._http.build_request(
+                "GET", about.path, params=dict(params), headers={"Accept": accept}
+            )
             response = self._send(request, deadline)
             try:
                 if response.status not in accepted:
@@ -198,12 +197,7 @@ class Transport:
                 hint=advice(error, self._http.base_url),
             ) from None
         finally:
-            self._network.deadline = None
-
-    def get(self, request: Request, deadline: Deadline) -> Envelope:
-        """The envelope of a JSON response; it holds data."""
-        with self.open(request, deadline) as response:
-            return self.envelope(response, request.about)
+            self._network.current.deadline = None
 
     def envelope(self, response: Response, about: About) -> Envelope:
         """The envelope in the body of a response with status 200.
@@ -246,23 +240,17 @@ class Transport:
                 hint=f"Check SOUNDLINK_{scope.name.upper()}_IDS.",
             )
 
-    def _send(self, request: Request, deadline: Deadline) -> Response:
-        prepared = self._http.build_request(
-            "GET",
-            request.about.path,
-            params=dict(request.params),
-            headers={"Accept": request.accept},
-        )
+    def _send(self, request: httpx.Request, deadline: Deadline) -> Response:
         with self._budget.request(deadline.stop) as waited:
             deadline.extend(waited)
             with self._count_lock:
                 self.request_count += 1
             sent_at = self._clock()
             try:
-                received = self._http.send(prepared, stream=True)
+                received = self._http.send(request, stream=True)
             except RuntimeError:
                 # httpx says so when the client was closed at this very moment.
-                deadline.check_stop()
+                check_stop(deadline.stop)
                 raise
         date = http_date(received.headers.get("date"))
         if date is not None:

@@ -13,6 +13,8 @@ OVERVIEW_AMOUNTS = ("spend_media", "spend_total", "fees")
 
 LISTENERS = "listeners"
 TOTAL_LISTENERS = "total_listeners"
+OVERVIEW_TOTALS = (LISTENERS, TOTAL_LISTENERS, *OVERVIEW_COUNTS, *OVERVIEW_AMOUNTS, "currency")
+"""The columns that the provider fills."""
 
 _UNREPORTED = "Null if the platform reported none: unknown, not zero."
 

@@ -22,7 +22,7 @@ from soundlink_assets.provider import (
     StoppedError,
     UnknownIdError,
 )
-from soundlink_assets.provider.retries import OUTAGE_AFTER
+from soundlink_assets.provider.deliveries import OUTAGE_AFTER
 from soundlink_assets.sandbox import Fault, RunningSandbox
 from soundlink_assets.schema import CAMPAIGN_COUNTRY_DAILY, CAMPAIGN_EXPORTS, Export
 from soundlink_assets.schema.window import MAX_WINDOW_DAYS, Window
