@@ -159,6 +159,7 @@ def weekly_message(warehouse: "Warehouse", now: datetime, known: Sequence[str]) 
 
     content = read_report_content(warehouse, made_at=now)
     since = now - ONE_WEEK
+    stored = warehouse.facts().tables
     changed = sum(
         warehouse.query(
             f"select count(*) from {export.superseded.qualified_name} "  # noqa: S608 - a name of ours
@@ -166,6 +167,7 @@ def weekly_message(warehouse: "Warehouse", now: datetime, known: Sequence[str]) 
             {"since": since},
         ).item()
         for export in EXPORTS
+        if export.table.qualified_name in stored
     )
     lines = ["*The week*"]
     week = content.spend_by_day.filter(pl.col("report_date") >= since.date())
