@@ -17,7 +17,7 @@ from soundlink_assets.schema.tables import Table
 from soundlink_assets.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("dataframely", "pyarrow", "httpx", "scipy", "altair", "starlette", "msgspec")
+HEAVY = ("pyarrow", "httpx", "scipy", "altair", "starlette", "msgspec")
 """The IO manager of dagster-duckdb-polars needs duckdb and polars; nothing else is needed."""
 
 

@@ -23,7 +23,7 @@ COLOURS = {"ok": "green", "warning": "yellow", "broken": "red"}
 SIGNS = {"ok": "✓", "warning": "!", "broken": "✗", "advice": "→"}
 ASCII_SIGNS = {"ok": "+", "warning": "!", "broken": "x", "advice": "->"}
 
-LIBRARIES = ("dagster", "duckdb", "polars", "dataframely", "httpx")
+LIBRARIES = ("dagster", "duckdb", "polars", "httpx")
 
 OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 

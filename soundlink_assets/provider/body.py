@@ -7,7 +7,6 @@ which text splitters take for line ends. What stands in a line does not belong h
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from soundlink_assets.provider.errors import ContractViolation
 from soundlink_assets.provider.lines import BLANK
@@ -24,19 +23,10 @@ _ESCAPED_NEWLINE = rb"\n"
 _CLOSED_CONTENT = re.compile(rb'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Whole lines of a body, beginning with its line `first_line`; lines count from 1.
-
-    Only the last block of a body may lack its last newline.
-    """
-
-    text: bytes
-    first_line: int
-
-
 class LineBlocks:
-    """Cuts a body into blocks of whole lines of about `block_bytes`.
+    """Cuts a body into blocks of whole lines of about `block_bytes`, each with its first line.
+
+    Lines count from 1. Only the last block may lack its last newline.
 
     A byte order mark at the beginning is dropped. A body that is one JSON string holding the
     lines, as the contract's pages print their samples, is decoded on the way.
@@ -50,7 +40,7 @@ class LineBlocks:
         self._is_quoted = False
         self._lines_before = 0
 
-    def feed(self, chunk: bytes) -> Iterator[Block]:
+    def feed(self, chunk: bytes) -> Iterator[tuple[int, bytes]]:
         """The blocks that are complete with this chunk; each ends in a newline.
 
         Raises ContractViolation for a line that is longer than a block, and for a quoted body
@@ -64,7 +54,7 @@ class LineBlocks:
             if self._pending_bytes >= self._block_bytes:
                 yield self._cut()
 
-    def finish(self) -> Block:
+    def finish(self) -> tuple[int, bytes]:
         """The lines after the last block; the last one may lack its newline.
 
         Raises ContractViolation for a quoted body that does not end.
@@ -72,7 +62,7 @@ class LineBlocks:
         rest = self._take_pending()
         return self._block(self._unquoted(rest, is_closed=True) if self._is_quoted else rest)
 
-    def _cut(self) -> Block:
+    def _cut(self) -> tuple[int, bytes]:
         pending = self._take_pending()
         end = _end_of_escaped_lines(pending) if self._is_quoted else pending.rfind(b"\n") + 1
         if end == 0:
@@ -82,10 +72,10 @@ class LineBlocks:
         text = pending[:end]
         return self._block(self._unquoted(text, is_closed=False) if self._is_quoted else text)
 
-    def _block(self, text: bytes) -> Block:
-        block = Block(text, first_line=self._lines_before + 1)
+    def _block(self, text: bytes) -> tuple[int, bytes]:
+        first_line = self._lines_before + 1
         self._lines_before += text.count(b"\n")
-        return block
+        return first_line, text
 
     def _take_pending(self) -> bytes:
         pending = b"".join(self._pending)

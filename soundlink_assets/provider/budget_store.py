@@ -9,10 +9,10 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -39,25 +39,6 @@ class Counts:
     execute: Callable[[str, Mapping[str, float]], list[Any]]
 
 
-class BudgetStore(Protocol):
-    """Counts that all processes share which use the key."""
-
-    def transaction(self) -> AbstractContextManager[Counts]:
-        """The counts, locked against all others; BudgetError if they cannot be used."""
-
-
-def budget_store(settings: Settings, key: SecretStr) -> BudgetStore:
-    """The store of that key: beside the lake if the warehouse is one, else a file.
-
-    It is named by a one-way hash, so that it does not give the key away.
-    """
-    digest = hashlib.sha256(f"{settings.base_url}\n{key.get_secret_value()}".encode()).hexdigest()
-    name = f"requests-{digest[:32]}"
-    if settings.warehouse.startswith(LAKE):
-        return PostgresStore(settings.warehouse.removeprefix(LAKE), name)
-    return SqliteStore(settings.budget_dir / f"{name}.sqlite")
-
-
 class SqliteStore:
     """A file that the processes of one machine share; `clock` must be the same for all."""
 
@@ -67,7 +48,7 @@ class SqliteStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Counts]:
-        """See `BudgetStore`."""
+        """The counts, locked against all others; BudgetError if they cannot be used."""
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with closing(
@@ -103,7 +84,7 @@ class PostgresStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Counts]:
-        """See `BudgetStore`."""
+        """The counts, locked against all others; BudgetError if they cannot be used."""
         import psycopg2  # noqa: PLC0415 - of the extra `lake`
         from psycopg2.sql import SQL, Identifier  # noqa: PLC0415
 
@@ -139,3 +120,18 @@ class PostgresStore:
                 hint="See what is wrong with the warehouse: soundlink-assets doctor. Its user must "
                 "be allowed to create a schema in its database.",
             ) from None
+
+
+BudgetStore = SqliteStore | PostgresStore
+
+
+def budget_store(settings: Settings, key: SecretStr) -> BudgetStore:
+    """The store of that key: beside the lake if the warehouse is one, else a file.
+
+    It is named by a one-way hash, so that it does not give the key away.
+    """
+    digest = hashlib.sha256(f"{settings.base_url}\n{key.get_secret_value()}".encode()).hexdigest()
+    name = f"requests-{digest[:32]}"
+    if settings.warehouse.startswith(LAKE):
+        return PostgresStore(settings.warehouse.removeprefix(LAKE), name)
+    return SqliteStore(settings.budget_dir / f"{name}.sqlite")

@@ -116,11 +116,6 @@ class SoundlinkClient:
         )
 
     @property
-    def request_count(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._transport.request_count
-
-    @property
     def clock_offset(self) -> timedelta | None:
         """The provider's clock minus ours, by its newest response; None if it states no `Date`."""
         return self._transport.clock_offset

@@ -163,16 +163,16 @@ class ExportRequest:
 
     def _refuse_other_content(self, response: Response) -> None:
         """Raises for a 200 that holds no rows: an envelope, or a page of something in between."""
-        if response.status == _OK and response.content_type == JSON_TYPE:
+        if response.http.status_code == _OK and response.content_type == JSON_TYPE:
             envelope = self.transport.envelope(response, self.about)
             raise ServerError(
                 "the provider sent a JSON envelope where rows are due",
                 about=self.about,
-                status=response.status,
+                status=response.http.status_code,
                 request_id=envelope.request_id,
                 hint="Try again later; report it with the requestId.",
             )
-        if response.content_type in _FOREIGN_TYPES and response.status == _OK:
+        if response.content_type in _FOREIGN_TYPES and response.http.status_code == _OK:
             raise self.transport.not_the_api(response, self.about)
 
     def _stated_rows(self, response: Response) -> int | None:

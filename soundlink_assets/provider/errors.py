@@ -148,7 +148,7 @@ class BudgetError(SoundlinkError):
 
 
 class BudgetUsedUpError(BudgetError):
-    """A request would have to wait longer than the caller wants to; `free_at` in Unix seconds."""
+    """The wait would be longer than the caller wants; `free_at` in Unix seconds."""
 
     def __init__(self, message: str, *, free_at: float) -> None:
         super().__init__(message, hint="Ask again then, or see what else uses the key.")

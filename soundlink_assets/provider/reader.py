@@ -11,11 +11,10 @@ from uuid import UUID
 
 import polars as pl
 
-from soundlink_assets.provider.body import BLOCK_BYTES, Block, LineBlocks
+from soundlink_assets.provider.body import BLOCK_BYTES, LineBlocks
 from soundlink_assets.provider.decoder import LINE, LineDecoder
 from soundlink_assets.provider.errors import ContractViolation
 from soundlink_assets.schema.exports import Export
-from soundlink_assets.schema.frames import row_schema
 from soundlink_assets.schema.window import Window
 
 EXPORTED_AT = "exported_at"
@@ -76,8 +75,8 @@ class DeliveryReader:
         if self.has_given_up:
             return
         try:
-            for block in self._blocks.feed(chunk):
-                self._read(block)
+            for first_line, text in self._blocks.feed(chunk):
+                self._read(first_line, text)
         except ContractViolation as violation:
             self._hold(violation)
             self.has_given_up = True
@@ -91,7 +90,7 @@ class DeliveryReader:
         """
         if not self.has_given_up:
             try:
-                self._read(self._blocks.finish())
+                self._read(*self._blocks.finish())
             except ContractViolation as violation:
                 self._hold(violation)
         if self._violation is not None:
@@ -115,9 +114,9 @@ class DeliveryReader:
             self._violation = violation
         self.has_given_up = self.has_given_up or is_version
 
-    def _read(self, block: Block) -> None:
+    def _read(self, first_line: int, text: bytes) -> None:
         try:
-            frame = self._decoder.read(block.text, block.first_line)
+            frame = self._decoder.read(text, first_line)
         except ContractViolation as violation:
             self._hold(violation)
         else:
@@ -138,29 +137,25 @@ def verify_request(rows: ReadRows, requested_id: str, window: Window, now: datet
     if frame.is_empty():
         return
     day, id_column = pl.col(export.day), export.scope.id_column
-    outside = frame.filter((day < window.first) | (day > window.last))
-    if not outside.is_empty():
-        raise _refusal(
-            f"days outside the window {window}: {_listed(outside[export.day])}",
-            outside,
-            field=export.day,
-        )
     expected = _id_of(frame[id_column][0], requested=requested_id)
-    others = frame.filter(pl.col(id_column) != expected)
-    if not others.is_empty():
-        raise _refusal(
-            f"rows of another {export.scope.name} than {expected}: {_listed(others[id_column])}",
-            others,
-            field=id_column,
-        )
-    ahead = frame.filter(pl.col(EXPORTED_AT) > now)
-    if not ahead.is_empty():
-        raise _refusal(
-            f"exported in the future, after {now:%Y-%m-%d %H:%M:%S} UTC: "
-            f"{_listed(ahead[EXPORTED_AT])}",
-            ahead,
-            field=EXPORTED_AT,
-        )
+    _refuse_where(
+        (day < window.first) | (day > window.last),
+        frame,
+        export.day,
+        f"days outside the window {window}",
+    )
+    _refuse_where(
+        pl.col(id_column) != expected,
+        frame,
+        id_column,
+        f"rows of another {export.scope.name} than {expected}",
+    )
+    _refuse_where(
+        pl.col(EXPORTED_AT) > now,
+        frame,
+        EXPORTED_AT,
+        f"exported in the future, after {now:%Y-%m-%d %H:%M:%S} UTC",
+    )
 
 
 def _id_of(delivered: str, *, requested: str) -> str:
@@ -183,48 +178,23 @@ def _merged(delivered: pl.DataFrame, export: Export) -> pl.DataFrame:
 
     Raises ContractViolation for a key that stands twice, and for a count below its least value.
     """
-    suspects = delivered.filter(_is_suspect(delivered, export))
-    if suspects.is_empty():
-        return delivered
-    distinct = suspects.unique(export.rows.column_names, keep="first")
-    _refuse_invalid_rows(distinct, export)
-    repeated = suspects.join(distinct, on=LINE, how="anti")
-    return delivered.join(repeated, on=LINE, how="anti", maintain_order="left")
-
-
-def _is_suspect(rows: pl.DataFrame, export: Export) -> pl.Series:
-    """Whether a row may be invalid; the row schema itself would need as much memory as the rows.
-
-    Rows of one key have one hash, so that rows with a hash of their own have a key of their own.
-    """
-    hashes = rows.select(export.rows.key).hash_rows()
-    too_low = [
-        pl.col(column.name) < column.minimum
-        for column in export.rows.columns
-        if column.minimum is not None
-    ]
-    is_low = rows.select(
-        pl.any_horizontal(pl.lit(value=False), *too_low).fill_null(value=False).alias("low")
-    ).to_series()
-    return is_low if hashes.n_unique() == rows.height else is_low | hashes.is_duplicated()
-
-
-def _refuse_invalid_rows(rows: pl.DataFrame, export: Export) -> None:
-    _, failure = row_schema(export).filter(rows)
-    counts = failure.counts()
-    if not counts:
-        return
-    rule = "primary_key" if "primary_key" in counts else next(iter(counts))
-    keys = failure.details().filter(pl.col(rule) == "invalid").select(export.rows.key)
-    invalid = rows.join(keys, on=export.rows.key, how="semi").sort(LINE)
-    if rule == "primary_key":
-        raise _contradiction(invalid, export)
-    field, _, broken = rule.partition("|")
-    raise _refusal(
-        f"{_listed(invalid[field])} breaks the rule {broken!r} of the row schema",
-        invalid,
-        field=field,
-    )
+    key = export.rows.key
+    # Rows of one key have one hash: most deliveries need nothing that takes more memory.
+    hashes = delivered.select(key).hash_rows()
+    rows = delivered
+    if hashes.n_unique() < delivered.height:
+        suspects = delivered.filter(hashes.is_duplicated())
+        distinct = suspects.unique(export.rows.column_names, keep="first")
+        conflicting = distinct.filter(distinct.select(key).is_duplicated()).sort(LINE)
+        if not conflicting.is_empty():
+            raise _contradiction(conflicting, export)
+        repeated = suspects.join(distinct, on=LINE, how="anti")
+        rows = delivered.join(repeated, on=LINE, how="anti", maintain_order="left")
+    for column in export.rows.columns:
+        if column.minimum is not None:
+            is_low = pl.col(column.name) < column.minimum
+            _refuse_where(is_low, rows, column.name, f"less than {column.minimum}")
+    return rows
 
 
 def _contradiction(rows: pl.DataFrame, export: Export) -> ContractViolation:
@@ -240,8 +210,14 @@ def _contradiction(rows: pl.DataFrame, export: Export) -> ContractViolation:
     )
 
 
+def _refuse_where(is_wrong: pl.Expr, rows: pl.DataFrame, field: str, what: str) -> None:
+    wrong = rows.filter(is_wrong)
+    if not wrong.is_empty():
+        raise _refusal(f"{what}: {_listed(wrong[field])}", wrong, field=field)
+
+
 def _refusal(message: str, rows: pl.DataFrame, *, field: str) -> ContractViolation:
-    """The refusal of a delivery because of these rows; it names the first of their lines."""
+    """The violation by these rows; it names the first of their lines."""
     several = f" ({rows.height} rows)" if rows.height > 1 else ""
     return ContractViolation(message + several, line=rows[LINE][0], field=field)
 

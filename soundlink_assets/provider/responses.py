@@ -45,7 +45,6 @@ _LONGEST_TEXT = 300
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    status: int
     error: type[SoundlinkError]
     message: str
     hint: str
@@ -60,94 +59,82 @@ _OTHER_HEADER = (
 
 _CODES: dict[str, _Meaning] = {
     "invalid_query_parameter": _Meaning(
-        400, BadRequestError, "the provider refuses a query parameter", _CLIENT_DEFECT
+        BadRequestError, "the provider refuses a query parameter", _CLIENT_DEFECT
     ),
     "invalid_date_range": _Meaning(
-        400, BadRequestError, "the provider refuses the range of dates", _CLIENT_DEFECT
+        BadRequestError, "the provider refuses the range of dates", _CLIENT_DEFECT
     ),
     "page_size_exceeded": _Meaning(
-        400, BadRequestError, "the provider refuses the page size", _CLIENT_DEFECT
+        BadRequestError, "the provider refuses the page size", _CLIENT_DEFECT
     ),
     "invalid_api_key": _Meaning(
-        401, AuthenticationError, "the provider does not know the API key", _OTHER_HEADER
+        AuthenticationError, "the provider does not know the API key", _OTHER_HEADER
     ),
-    "api_key_revoked": _Meaning(401, AuthenticationError, "the API key was revoked", _NEW_KEY),
-    "api_key_expired": _Meaning(401, AuthenticationError, "the API key has expired", _NEW_KEY),
+    "api_key_revoked": _Meaning(AuthenticationError, "the API key was revoked", _NEW_KEY),
+    "api_key_expired": _Meaning(AuthenticationError, "the API key has expired", _NEW_KEY),
     "mixed_credentials": _Meaning(
-        401,
         AuthenticationError,
         "the provider received two kinds of credentials",
         "This client sends one header; look for a proxy that adds another one.",
     ),
     "invalid_token": _Meaning(
-        401, AuthenticationError, "the provider does not accept the bearer token", _OTHER_HEADER
+        AuthenticationError, "the provider does not accept the bearer token", _OTHER_HEADER
     ),
     "insufficient_scope": _Meaning(
-        403,
         ScopeError,
         "the API key lacks the scope {permission}",
         "Scopes are frozen when a key is made: make a new key with {permissions}. Without "
         "campaigns:read, name the campaigns in SOUNDLINK_CAMPAIGN_IDS.",
     ),
     "access_denied": _Meaning(
-        403,
         AuthenticationError,
         "the organisation does not allow this kind of access",
         "Use an API key (sk_...), or have access turned on in Soundlink's developer settings.",
     ),
     "not_found": _Meaning(
-        404,
         NotFoundError,
         "unknown route, or the Public API is switched off for the organisation",
         "Check SOUNDLINK_BASE_URL, and that the Public API is on in Soundlink's settings.",
     ),
     "rate_limit_exceeded": _Meaning(
-        429,
         RateLimitError,
         "more requests than the provider allows",
         "Something else uses the same key, perhaps on another machine. Lower "
         "SOUNDLINK_REQUESTS_PER_MINUTE and SOUNDLINK_REQUESTS_PER_HOUR here, or use another key.",
     ),
     "internal_error": _Meaning(
-        500, ServerError, "the provider failed", "Try again later; report it with the requestId."
+        ServerError, "the provider failed", "Try again later; report it with the requestId."
     ),
 }
 _UNKNOWN_ID = _Meaning(
-    404,
     UnknownIdError,
     "there is no such {scope} in this organisation",
     "It may have been deleted, or belong to another organisation than the key.",
 )
 _REDIRECT = _Meaning(
-    300,
     BadRequestError,
     "the provider redirects, and the key is not sent to another address",
     "Set SOUNDLINK_BASE_URL to the address of the API itself.",
 )
 _STATUSES: dict[int, _Meaning] = {
-    401: _Meaning(401, AuthenticationError, "the provider does not accept the API key", _NEW_KEY),
+    401: _Meaning(AuthenticationError, "the provider does not accept the API key", _NEW_KEY),
     403: _Meaning(
-        403, ScopeError, "the provider denies access", "Check the scopes of the key: {permissions}."
+        ScopeError, "the provider denies access", "Check the scopes of the key: {permissions}."
     ),
     404: _CODES["not_found"],
     429: _CODES["rate_limit_exceeded"],
 }
-_REFUSAL = _Meaning(400, BadRequestError, "the provider refuses the request", _CLIENT_DEFECT)
+_REFUSAL = _Meaning(BadRequestError, "the provider refuses the request", _CLIENT_DEFECT)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A JSON body, as far as it has the documented shape: data or error, and the request id."""
+    """A JSON body of the documented shape: data, or a message and mostly a code; the request id."""
 
     data: Any = None
     code: str | None = None
     message: str | None = None
     request_id: str | None = None
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the envelope holds an error instead of data."""
-        return self.code is not None or self.message is not None
 
 
 def read_envelope(content: bytes) -> Envelope | None:
@@ -246,16 +233,17 @@ def _meaning(status: int, code: str | None, about: About) -> _Meaning:
         about.scope is not None
         and about.requested_id is not None
         and code == about.scope.not_found_code
-        and _agree(status, _UNKNOWN_ID.status)
+        and _agree(status, _UNKNOWN_ID)
     ):
         return _UNKNOWN_ID
     meaning = _CODES.get(code or "")
-    return meaning if meaning and _agree(status, meaning.status) else _by_status(status)
+    return meaning if meaning and _agree(status, meaning) else _by_status(status)
 
 
-def _agree(status: int, documented: int) -> bool:
+def _agree(status: int, meaning: _Meaning) -> bool:
     """Whether the status is of the class that the code belongs to; 200 never contradicts."""
-    return status < 300 or status // 100 == documented // 100  # noqa: PLR2004 - classes of HTTP
+    documented = 5 if meaning.error is ServerError else 4
+    return status < 300 or status // 100 == documented  # noqa: PLR2004 - classes of HTTP
 
 
 def _by_status(status: int) -> _Meaning:

@@ -5,13 +5,13 @@ tried, to `retries`; what a refusal means, to `responses`.
 """
 
 import contextlib
-import threading
 import zlib
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from itertools import chain
 
 import httpx
 from pydantic import SecretStr
@@ -74,11 +74,6 @@ class Response:
     date: datetime | None
 
     @property
-    def status(self) -> int:
-        """The HTTP status."""
-        return self.http.status_code
-
-    @property
     def content_type(self) -> str:
         """The media type, in lower case and without parameters; empty if none is stated."""
         stated: str = self.http.headers.get("content-type", "")
@@ -136,9 +131,7 @@ class Transport:
         self._style = style
         self._budget = budget
         self._clock = clock
-        self.request_count = 0
         self.clock_offset: timedelta | None = None
-        self._count_lock = threading.Lock()
         self._network = Network()
         self._http = httpx.Client(
             base_url=base_url,
@@ -178,7 +171,7 @@ class Transport:
             )
             response = self._send(request, deadline)
             try:
-                if response.status not in accepted:
+                if response.http.status_code not in accepted:
                     raise self._error(response, about)
                 yield response
             finally:
@@ -207,7 +200,7 @@ class Transport:
         envelope = read_envelope(self._read(response, _JSON_BODY_BYTES))
         if envelope is None:
             raise self.not_the_api(response, about)
-        if envelope.is_error:
+        if envelope.message is not None:
             raise self._error_in(envelope, response, about)
         return envelope
 
@@ -217,7 +210,7 @@ class Transport:
         return TransportError(
             f"the response is not one of the API, but {kind}",
             about=about,
-            status=response.status,
+            status=response.http.status_code,
             hint="Check SOUNDLINK_BASE_URL, and proxies between here and the API.",
         )
 
@@ -243,8 +236,6 @@ class Transport:
     def _send(self, request: httpx.Request, deadline: Deadline) -> Response:
         with self._budget.request(deadline.stop) as waited:
             deadline.extend(waited)
-            with self._count_lock:
-                self.request_count += 1
             sent_at = self._clock()
             try:
                 received = self._http.send(request, stream=True)
@@ -271,7 +262,7 @@ class Transport:
 
     def _error_in(self, envelope: Envelope, response: Response, about: About) -> SoundlinkError:
         error = error_of(
-            response.status,
+            response.http.status_code,
             envelope,
             about=about,
             style=self._style,
@@ -312,7 +303,7 @@ def _expanded(raw: Iterator[bytes], codings: list[str]) -> Iterator[bytes]:
         elif coding == "deflate":
             raw = _inflated(raw, None)
     first = next((chunk for chunk in raw if chunk), b"")
-    rest = _prepended(first, raw)
+    rest = chain([first], raw)
     if first.startswith(b"\x1f\x8b"):
         return _inflated(rest, zlib.MAX_WBITS | 16)
     return _inflated(rest, zlib.MAX_WBITS) if _is_zlib(first) else rest
@@ -340,8 +331,3 @@ def _is_zlib(start: bytes) -> bool:
         and start[0] == 0x78  # noqa: PLR2004 - deflate, 32 KiB window
         and int.from_bytes(start[:2], "big") % 31 == 0
     )
-
-
-def _prepended(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest

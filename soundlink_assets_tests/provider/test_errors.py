@@ -82,7 +82,7 @@ def test_a_refusal_is_its_own_error_and_is_never_tried_again(
     assert len(str(error).splitlines()) == 2
     facts = (str(case.status), case.code, "req-1", CAMPAIGN, str(WINDOW))
     assert all(fact in str(error) for fact in facts)
-    assert client.request_count == len(server.asked) == 1
+    assert len(server.asked) == 1
     assert waits.between_attempts == []
 
 
@@ -100,7 +100,7 @@ def test_a_failure_of_the_provider_is_tried_as_often_as_the_setting_says(
     assert (raised.value.status, raised.value.code) == (case.status, case.code)
     assert not raised.value.stops_run
     assert case.says in str(raised.value)
-    assert client.request_count == len(server.asked) == 3
+    assert len(server.asked) == 3
     assert len(waits.between_attempts) == 2
 
 
@@ -286,5 +286,5 @@ def test_the_sandboxes_refusals_are_refusals_to_the_client(
         client.export(CAMPAIGN_COUNTRY_DAILY, campaign, WINDOW)
 
     assert not raised.value.retryable
-    assert client.request_count == len(sandbox.requests) == 1
+    assert len(sandbox.requests) == 1
     assert raised.value.stops_run is (fault is not Fault.CAMPAIGN_NOT_FOUND)

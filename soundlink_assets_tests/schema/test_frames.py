@@ -5,9 +5,8 @@ import polars as pl
 import pytest
 
 from soundlink_assets.schema import CAMPAIGN_EXPORTS, Export
-from soundlink_assets.schema.frames import empty_frame, polars_schema, row_schema
+from soundlink_assets.schema.frames import empty_frame, polars_schema
 from soundlink_assets.schema.tables import Column, Kind, Table
-from soundlink_assets_tests.provider.deliveries import parse, sample_body
 
 each_export = pytest.mark.parametrize("export", CAMPAIGN_EXPORTS, ids=lambda export: export.name)
 
@@ -45,28 +44,3 @@ def test_an_empty_frame_has_the_columns_and_dtypes_of_its_table(export: Export) 
     assert frame.height == 0
     assert tuple(frame.columns) == export.table.column_names
     assert frame.schema == polars_schema(export.table)
-
-
-@each_export
-def test_the_row_schema_says_what_the_description_says(export: Export) -> None:
-    schema = row_schema(export)
-
-    assert tuple(schema.column_names()) == export.delivered.column_names
-    assert tuple(schema.primary_key()) == export.rows.key
-    for column in export.rows.columns:
-        made = schema.columns()[column.name]
-        assert made.dtype == polars_schema(export.delivered)[column.name]
-        assert made.nullable == column.nullable
-        assert made.description == column.description
-        assert made.metadata == {"unit": column.unit}
-        assert getattr(made, "min", None) == column.minimum
-
-
-@each_export
-def test_the_printed_samples_are_valid_rows(export: Export) -> None:
-    assert row_schema(export).is_valid(parse(export, sample_body(export)).frame)
-
-
-@each_export
-def test_the_row_schema_is_made_once(export: Export) -> None:
-    assert row_schema(export) is row_schema(export)
