@@ -55,9 +55,17 @@ def failing_rows(rows: pl.DataFrame, rule: Rule, key: Sequence[str]) -> pl.DataF
     """The rows that break the rule: the columns of `key`, then those of `FINDINGS`.
 
     One line per row and failing field: errors first, then by difference. `rows` needs the key and
-    the columns that the rule names; polars raises ColumnNotFoundError otherwise.
+    the columns that the rule names; ColumnNotFoundError, naming the rule, otherwise.
     """
     found = _found(rows.lazy(), rule, [pl.col(name) for name in key])
+    try:
+        return _sorted(found, key)
+    except pl.exceptions.ColumnNotFoundError as error:
+        missing = str(error).partition("\n")[0]
+        raise pl.exceptions.ColumnNotFoundError(f"rule {rule.name}: {missing}") from None
+
+
+def _sorted(found: pl.LazyFrame, key: Sequence[str]) -> pl.DataFrame:
     return (
         found.sort(pl.col("is_error"), pl.col("difference").abs(), descending=True, nulls_last=True)
         .select(*key, *FINDINGS)

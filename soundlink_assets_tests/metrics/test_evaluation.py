@@ -236,6 +236,12 @@ def test_a_sum_with_an_unknown_part_is_not_judged() -> None:
     assert failing_rows(rows, rule, ["k"])["k"].to_list() == [2]
 
 
+def test_a_rule_on_a_column_that_is_not_there_is_named() -> None:
+    rule = KnownValues(column="device", values=("ios",))
+    with pytest.raises(pl.exceptions.ColumnNotFoundError, match=r"^rule device_known: .*device"):
+        failing_rows(pl.DataFrame({"k": [1]}), rule, ["k"])
+
+
 # Ratios
 
 PARTS = {"spend_media": st.integers(0, 10**10).map(lambda n: Decimal(n).scaleb(-5))}
