@@ -124,7 +124,11 @@ def build_definitions(
                 [
                     alerts_sensor(
                         settings.alert_url,
-                        check_keys_of([*assets, *checks, *freshness]),
+                        [
+                            spec
+                            for definition in (*assets, *checks, *freshness)
+                            for spec in definition.check_specs
+                        ],
                         warehouse,
                         clock,
                         running=settings.automation,

@@ -7,7 +7,7 @@ next tick.
 
 import html
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -17,13 +17,13 @@ from urllib.request import Request, urlopen
 import dagster as dg
 from pydantic import SecretStr
 
-from soundlink_assets.assets.maintenance import MAINTENANCE_JOB
 from soundlink_assets.assets.report import last_check_results, read_report_content
-from soundlink_assets.assets.run_history import JOB_NAME
+from soundlink_assets.assets.run_history import days_of
 from soundlink_assets.clock import Clock
 from soundlink_assets.schema import EXPORTS
 
 if TYPE_CHECKING:
+    from soundlink_assets.report.content import CheckResult
     from soundlink_assets.warehouse import Warehouse
 
 ALERTS_SENSOR = "alerts_sensor"
@@ -36,6 +36,10 @@ ONE_WEEK = timedelta(days=7)
 LONGEST_TEXT = 300
 """Characters of one problem: the rest is in the UI."""
 
+LATEST_RUNS = 50
+"""How many runs a tick reads, and the checks of their days: no more as the history grows."""
+
+RUN = "run "
 ASSET_JOB = "__ASSET_JOB"
 """What Dagster calls the runs of assets that were chosen by hand or by their conditions."""
 
@@ -45,7 +49,7 @@ ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 def alerts_sensor(
     url: SecretStr,
-    checks: Collection[dg.AssetCheckKey],
+    checks: Collection[dg.AssetCheckSpec],
     warehouse: "Warehouse",
     clock: Clock,
     *,
@@ -66,7 +70,12 @@ def alerts_sensor(
         now = clock()
         memory = json.loads(context.cursor or "{}")
         told, week = memory.get("told", {}), memory.get("week")
-        found = dict(problems(context.instance, checks))
+        runs = context.instance.get_runs(dg.RunsFilter(statuses=ENDED), limit=LATEST_RUNS)
+        red = red_checks(context.instance, checks, runs, memory.get("red_days", ()))
+        found = dict(failed_runs(context.instance, runs, told))
+        for result in red:
+            name = f"check {result.asset} {result.check}"
+            found[name] = _short(f"{name}: {result.description}")
         lines = [f"*Problem* {text}" for name, text in found.items() if name not in told]
         lines += [f"*Solved* {text}" for name, text in told.items() if name not in found]
         monday = str(_monday(now))
@@ -76,6 +85,7 @@ def alerts_sensor(
         if lines and (failure := post(url, "\n".join(lines))):
             why = f"The message could not be posted ({failure}); the next tick tries again."
             return dg.SensorResult(skip_reason=why, cursor=context.cursor)
+        memory["red_days"] = sorted({day for result in red for day in result.failed_days})
         memory["told"] = {name: told.get(name, text) for name, text in found.items()}
         if is_weekly or week is None:
             memory["week"] = monday
@@ -101,25 +111,53 @@ def post(url: SecretStr, text: str) -> str:
 # ---- what is wrong ----
 
 
-def problems(
-    instance: dg.DagsterInstance, checks: Collection[dg.AssetCheckKey]
+def red_checks(
+    instance: dg.DagsterInstance,
+    checks: Collection[dg.AssetCheckSpec],
+    runs: Collection[dg.DagsterRun],
+    red_days: Collection[str],
+) -> list["CheckResult"]:
+    """The failed checks of severity ERROR, of the days of `runs` and those that were red before."""
+    windows = [window for run in runs if (window := days_of(run))]
+    days = {day.isoformat() for window in windows for day in window.dates()}.union(red_days)
+    by_day = [spec.key for spec in checks if spec.partitions_def]
+    others = [spec.key for spec in checks if not spec.partitions_def]
+    results = (
+        *last_check_results(instance, by_day, days),
+        *last_check_results(instance, others),
+    )
+    return [result for result in results if not result.passed and result.severity == "ERROR"]
+
+
+def failed_runs(
+    instance: dg.DagsterInstance, runs: Collection[dg.DagsterRun], told: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong now: a name that stays the same while it lasts, and a sentence."""
-    for job in (JOB_NAME, MAINTENANCE_JOB, ASSET_JOB):
-        yield from _failed_run(instance, job)
-    for result in last_check_results(instance, checks):
-        if not result.passed and result.severity == "ERROR":
-            name = f"{result.asset} {result.check}"
-            yield f"check {name}", _short(f"check {name}: {result.description}")
+    """The failures of `runs`, newest first, and of those `told`, that no later success made good.
+
+    The success of a job makes its failures good; assets that were chosen need one that has them
+    all. Of failures of the same only the newest counts.
+    """
+    succeeded: set[str] = set()
+    failed: set[str] = set()
+    for run in runs:
+        chosen = {key.to_user_string() for key in run.asset_selection or ()}
+        what = {run.job_name} if run.job_name != ASSET_JOB else chosen or {ASSET_JOB}
+        name = RUN + " ".join(sorted(what))
+        if run.status is dg.DagsterRunStatus.SUCCESS:
+            succeeded |= {run.job_name, *chosen}
+        elif name not in failed and not what <= succeeded:
+            failed.add(name)
+            yield _failure(instance, run, name)
+    for name, text in told.items():
+        what = set(name.removeprefix(RUN).split())
+        if name.startswith(RUN) and name not in failed and not what <= succeeded:
+            yield name, text
 
 
-def _failed_run(instance: dg.DagsterInstance, job: str) -> Iterator[tuple[str, str]]:
-    """That the latest run of the job has failed, or that the key is refused."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=ENDED), limit=1)
-    if not runs or runs[0].status is not dg.DagsterRunStatus.FAILURE:
-        return
+def _failure(instance: dg.DagsterInstance, run: dg.DagsterRun, name: str) -> tuple[str, str]:
+    """Why a run has failed, under its name, or that the key is refused."""
     failures = instance.get_records_for_run(
-        runs[0].run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1
+        run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1
     ).records
     said, status = "its page in the UI says why", None
     if failures:
@@ -130,9 +168,8 @@ def _failed_run(instance: dg.DagsterInstance, job: str) -> Iterator[tuple[str, s
         )
         status = given.metadata["status"].value if given and "status" in given.metadata else None
     if status in REFUSED:
-        yield "key", _short(f"the API key is refused: {said}")
-    else:
-        yield f"run {job}", _short(f"run {runs[0].run_id[:8]} of {job} failed: {said}")
+        return "key", _short(f"the API key is refused: {said}")
+    return name, _short(f"{RUN}{run.run_id[:8]} of {name.removeprefix(RUN)} failed: {said}")
 
 
 def _short(text: str) -> str:

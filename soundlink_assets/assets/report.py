@@ -297,15 +297,20 @@ def _by_day(frame: "pl.DataFrame", of: list[str], measures: list[str]) -> "pl.Da
 
 
 def last_check_results(
-    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
+    instance: dg.DagsterInstance,
+    keys: Iterable[dg.AssetCheckKey],
+    days: Collection[str] | None = None,
 ) -> tuple["CheckResult", ...]:
-    """The last verdict of each check that ever gave one, over all days that it judged.
+    """The last verdict of each check that ever gave one, over all days that it judged, or `days`.
 
     A check that judges days has failed if the last verdict of any day is a failure; what it says is
     that of the newest such day. Days whose check is only planned are left out.
     """
     by_key: dict[dg.AssetCheckKey, dict[str | None, CheckStatus]] = defaultdict(dict)
-    for info in instance.event_log_storage.get_asset_check_partition_info(list(keys)):
+    storage = instance.event_log_storage
+    for info in storage.get_asset_check_partition_info(
+        list(keys), partition_keys=None if days is None else list(days)
+    ):
         if info.latest_execution_status in JUDGED:
             by_key[info.check_key][info.partition_key] = info.latest_execution_status
     return tuple(_result(instance, key, found) for key, found in sorted(by_key.items()))
@@ -337,6 +342,7 @@ def _result(
         passed=not failed,
         severity=evaluation.severity.value if evaluation else "ERROR",
         description=description,
+        failed_days=tuple(day for day in failed if day),
         checked_at=datetime.fromtimestamp(record.create_timestamp, UTC),
         is_outdated=not days and _is_outdated(instance, key, evaluation),
     )

@@ -198,10 +198,16 @@ def selections_of(run: dg.DagsterRun, exports: Exports) -> Iterator[Selection]:
     else:
         is_ours = run.job_name == JOB_NAME
         names = frozenset(export.name for export in exports) if is_ours else frozenset()
+    days = days_of(run)
+    if names and days:
+        yield Selection(names, days)
+
+
+def days_of(run: dg.DagsterRun) -> Window | None:
+    """The days that a run is about; None if it is about none, or about another location's."""
     first = _day(run.tags.get(RANGE_START_TAG) or run.tags.get(PARTITION_TAG))
     last = _day(run.tags.get(RANGE_END_TAG) or run.tags.get(PARTITION_TAG))
-    if names and first and last and first <= last:
-        yield Selection(names, Window(first, last))
+    return Window(first, last) if first and last and first <= last else None
 
 
 def _day(partition: str | None) -> date | None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -164,7 +165,8 @@ def running_dagster(
     It has a pipe whose other end is in this process only, and ends the group when that is gone; see
     `dagster_dev`. Its standard input is the file `lock`, because all that it starts inherits that:
     nobody else may start while any of it lives. Ctrl-C in a terminal does not reach the group. A
-    `.env` file in the folder comes before `environment`, because Dagster reads it.
+    `.env` file in the folder comes before `environment`, because Dagster reads it. What it prints
+    is passed on until a stop is requested.
     """
     theirs, ours = os.pipe()
     process = subprocess.Popen(  # noqa: S603 - our own command
@@ -172,16 +174,29 @@ def running_dagster(
         env=environment,
         cwd=folder,
         stdin=lock,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         pass_fds=[theirs],
         process_group=0,
     )
     os.close(theirs)
+    printing = threading.Thread(target=_pass_on, args=(process.stdout, requests), daemon=True)
+    printing.start()
     try:
         _note(lock, os.getpid(), process.pid)
         yield process
     finally:
         os.close(ours)
         _wait_until_ended(process, requests)
+        printing.join(POLL_SECONDS)
+
+
+def _pass_on(output: IO[bytes], requests: StopRequests) -> None:
+    """Print the output; not the stack traces of what is told to end, which its history keeps."""
+    with output:
+        for line in output:
+            if not requests.received:
+                typer.echo(line, nl=False)
 
 
 def _wait_until_ended(process: "subprocess.Popen[bytes]", requests: StopRequests) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REPOSITORY = "__repository__"
 """What Dagster calls the definitions of a code location."""
 
-REPOSITORY_TAG = ".dagster/repository"
+OF_THE_LOCATION = {".dagster/repository": f"{REPOSITORY}@{CODE_LOCATION}"}
 """By this tag the UI finds a job's runs; the daemon gives it to those that it launches."""
 
 RUNNING = "running"
@@ -134,7 +134,7 @@ def run_days(
                         asset_selection=keys,
                         raise_on_error=False,
                         run_config={"loggers": {"console": {}}},
-                        tags=range_tags(part) | {REPOSITORY_TAG: f"{REPOSITORY}@{CODE_LOCATION}"},
+                        tags={**range_tags(part), **OF_THE_LOCATION},
                         run_id=run_id,
                     )
             except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
@@ -161,10 +161,16 @@ def read_statements(
 
     if unread_state(instance, settings.statements_dir) is None:
         return
+    run_id = str(uuid4())
     job = definitions.resolve_implicit_global_asset_job_def()
-    logged = job.with_logger_defs({"console": _progress_logger(listener, lambda: None)})
+    logger = _progress_logger(listener, lambda: give_remote_origin(instance, run_id))
+    logged = job.with_logger_defs({"console": logger})
     result = logged.get_subset(asset_selection={STATEMENTS_KEY}).execute_in_process(
-        instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}}
+        instance=instance,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {}}},
+        tags=OF_THE_LOCATION,
+        run_id=run_id,
     )
     if not result.success:
         listener.warning(f"The statements in {settings.statements_dir} could not be read.")

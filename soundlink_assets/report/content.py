@@ -33,7 +33,8 @@ _LOADED_BY = timedelta(hours=12)
 class CheckResult:
     """The last verdict of one asset check, over everything that its run looked at.
 
-    `is_outdated` says that the asset was written again since.
+    `failed_days` are those that it judged last as failed, in ISO format. `is_outdated` says that
+    the asset was written again since.
     """
 
     asset: str
@@ -42,6 +43,7 @@ class CheckResult:
     severity: str
     description: str
     checked_at: datetime
+    failed_days: tuple[str, ...] = ()
     is_outdated: bool = False
 
 

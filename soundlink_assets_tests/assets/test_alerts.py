@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from soundlink_assets.assets.alerts import failed_runs
 from soundlink_assets.definitions import build_definitions
 from soundlink_assets.sandbox import SandboxConfig
 from soundlink_assets.schema import CAMPAIGN_EXPORTS
@@ -161,6 +162,44 @@ def test_what_could_not_be_posted_comes_later_and_once(week: Week) -> None:
     week.webhook.status = 200
     assert len(week.told()) == 1
     assert week.told() == []
+
+
+@pytest.mark.slow
+def test_a_red_day_stays_told_when_later_runs_are_of_other_days(
+    week: Week, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundlink_assets.assets.alerts.LATEST_RUNS", 1)
+    sandbox, day = week.platform.sandbox, FRIDAY.date() - DAY
+    campaign = sandbox.world.campaigns[0].campaign_id
+    sandbox.fail(f"*{campaign}/*/export", "internal_error", count=None)
+    assert week.fetch(day)
+    red = week.told()
+    assert red
+    sandbox.clear()
+
+    assert week.fetch(day - DAY)
+    assert week.told() == []
+    assert week.fetch(day)
+    assert sorted(week.told()) == solved(red)
+
+
+def test_a_failed_run_is_made_good_by_one_that_has_all_its_assets() -> None:
+    assets = [dg.asset(name=name)(lambda: None) for name in ("first", "second")]
+    job = dg.Definitions(assets).resolve_implicit_global_asset_job_def()
+    known = {"run first": "run 0 of first failed"}
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def problems_after(status: dg.DagsterRunStatus, *assets: str, latest: int = 9) -> list[str]:
+            keys = frozenset(map(dg.AssetKey, assets))
+            instance.create_run_for_job(job, status=status, asset_selection=keys)
+            runs = instance.get_runs(limit=latest)
+            return [name for name, _ in failed_runs(instance, runs, known)]
+
+        failure, success = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
+        assert problems_after(failure, "first") == ["run first"]
+        assert problems_after(success, "second") == ["run first"]
+        assert problems_after(success, "second", latest=1) == ["run first"]
+        assert problems_after(success, "first", "second") == []
 
 
 def test_without_a_url_there_is_no_sensor() -> None:

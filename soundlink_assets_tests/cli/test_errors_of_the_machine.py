@@ -71,7 +71,8 @@ def limited(arguments: Sequence[str], folder: Path, settings: Mapping[str, str])
     result = subprocess.run(
         [sys.executable, "-m", "soundlink_assets.cli", *arguments],
         cwd=folder,
-        env=environment(settings),
+        # Nor leave half a file of byte code for others.
+        env=environment({**settings, "PYTHONDONTWRITEBYTECODE": "1"}),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
         capture_output=True,
         text=True,
