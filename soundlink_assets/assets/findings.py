@@ -65,7 +65,7 @@ class Judged:
             failing_rows=broken,
             error_rows=errors,
             **_largest_difference(findings),
-            # The narrowest that names the row: the page of a check has room for eight columns.
+            # Each column widens the page of a check, which is as wide as its widest table.
             findings=table_of(findings.drop("is_error", "tolerance", strict=False)),
         )
 
