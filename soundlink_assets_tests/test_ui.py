@@ -196,7 +196,8 @@ def test_schedule_and_sensors_are_shown_with_what_they_are_for(page: Page) -> No
 
 def test_the_warehouse_of_the_env_file_was_left_alone(ui: str, folder: Path) -> None:
     assert ui
-    assert [path.name for path in folder.rglob("*.duckdb")] == ["warehouse.duckdb"]
+    names = sorted(path.name for path in folder.rglob("*.duckdb"))
+    assert names == ["warehouse.duckdb", "warehouse.read.duckdb"]
 
 
 def test_nothing_deprecated_or_wrong_is_logged(ui: str, folder: Path) -> None:
