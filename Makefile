@@ -8,7 +8,8 @@ JOBS   ?= auto
 FAST_TEMP := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
 # uv installs faster; pip is there with every Python. Both verify the hashes of the lock.
 INSTALL := $(if $(shell command -v uv 2>/dev/null),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
-PYTEST = PYTEST_DEBUG_TEMPROOT=$(FAST_TEMP) $(BIN)/python -m pytest -n $(JOBS)
+# Without bytecode, each of the many processes compiles all that it imports, and Dagster its migrations.
+PYTEST = PYTHONDONTWRITEBYTECODE= PYTEST_DEBUG_TEMPROOT=$(FAST_TEMP) $(BIN)/python -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test quick check bench lock hooks wheel clean

@@ -6,6 +6,7 @@ import pytest
 
 from soundlink_assets.cli.doctor import ASCII_SIGNS
 from soundlink_assets_tests.cli.commands import soundlink_assets
+from soundlink_assets_tests.cli.conftest import Command
 
 
 def test_an_output_of_ascii_gets_marks_of_ascii(tmp_path: Path) -> None:
@@ -21,10 +22,10 @@ def test_an_output_of_ascii_gets_marks_of_ascii(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", ["40", "60"])
-def test_on_a_narrow_screen_nothing_is_cut(tmp_path: Path, columns: str) -> None:
+def test_on_a_narrow_screen_nothing_is_cut(command: Command, columns: str) -> None:
     name = "a" * 80 + ".duckdb"
 
-    done = soundlink_assets(["doctor"], tmp_path, {"COLUMNS": columns, "SOUNDLINK_WAREHOUSE": name})
+    done = command("doctor", COLUMNS=columns, SOUNDLINK_WAREHOUSE=name)
 
     assert "…" not in done.stdout
     letters = "".join(done.stdout.split())

@@ -14,7 +14,7 @@ from soundlink_assets_tests.cli.conftest import Command
 from soundlink_assets_tests.cli.output import BACKFILL, KEY, assert_explained
 from soundlink_assets_tests.documents import REPOSITORY
 
-AT_ONCE = 4
+AT_ONCE = 3
 
 PREPARE = """
 import sys

@@ -10,14 +10,13 @@ from soundlink_assets.report.page import render_page
 from soundlink_assets.schema.window import Window
 from soundlink_assets.warehouse import open_warehouse
 from soundlink_assets_tests.cli.commands import soundlink_assets
-
-
-def _settings(warehouse: str, folder: Path) -> dict[str, str]:
-    return {"SOUNDLINK_WAREHOUSE": warehouse, "DAGSTER_HOME": str(folder / "dagster_home")}
+from soundlink_assets_tests.cli.conftest import Command
 
 
 def test_the_report_is_written_without_a_key(loaded_warehouse: str, tmp_path: Path) -> None:
-    done = soundlink_assets(["report"], tmp_path, _settings(loaded_warehouse, tmp_path))
+    home = tmp_path / "dagster_home"
+    settings = {"SOUNDLINK_WAREHOUSE": loaded_warehouse, "DAGSTER_HOME": str(home)}
+    done = soundlink_assets(["report"], tmp_path, settings)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip() == "Wrote campaign_report.html"
@@ -25,24 +24,23 @@ def test_the_report_is_written_without_a_key(loaded_warehouse: str, tmp_path: Pa
     assert "<h1>Campaign report</h1>" in page
     assert "Spend against listeners, day by day" in page
     assert "No check results are recorded" in page
-    assert not (tmp_path / "dagster_home").exists()
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("by", ["campaign_id", "campaign_name"])
 def test_one_campaign_goes_to_the_file_that_is_named(
-    by: str, loaded_warehouse: str, tmp_path: Path
+    by: str, command: Command, loaded_warehouse: str, tmp_path: Path
 ) -> None:
     cards = open_warehouse(loaded_warehouse).query(
         "from analytics.campaign_scorecard order by spend_media desc limit 1"
     )
     named, name = cards[by][0].upper(), cards["campaign_name"][0]
-    done = soundlink_assets(
-        ["report", "--campaign", named, "--out", "reports/one.html"],
-        tmp_path,
-        _settings(loaded_warehouse, tmp_path),
+    done = command(
+        *("report", "--campaign", named, "--out", "reports/one.html"),
+        SOUNDLINK_WAREHOUSE=loaded_warehouse,
     )
 
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     page = (tmp_path / "reports" / "one.html").read_text(encoding="utf-8")
     assert f"<h1>{name}</h1>" in page
     assert page.count('class="campaign"') == 1
@@ -73,19 +71,18 @@ def test_a_report_of_some_days_adds_them_up(loaded_warehouse: str) -> None:
     ],
 )
 def test_mistakes_end_with_one_clear_message(
-    arguments: list[str], said: str, loaded_warehouse: str, tmp_path: Path
+    arguments: list[str], said: str, command: Command, loaded_warehouse: str
 ) -> None:
-    done = soundlink_assets(["report", *arguments], tmp_path, _settings(loaded_warehouse, tmp_path))
+    done = command("report", *arguments, SOUNDLINK_WAREHOUSE=loaded_warehouse)
 
-    assert done.returncode != 0
+    assert done.exit_code != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_empty_warehouse_says_what_to_do_first(tmp_path: Path) -> None:
-    settings = _settings(str(tmp_path / "warehouse.duckdb"), tmp_path)
-    done = soundlink_assets(["report"], tmp_path, settings)
+def test_an_empty_warehouse_says_what_to_do_first(command: Command, tmp_path: Path) -> None:
+    done = command("report", SOUNDLINK_WAREHOUSE=tmp_path / "warehouse.duckdb")
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "holds no campaign figures yet" in done.stderr
     assert not (tmp_path / "campaign_report.html").exists()

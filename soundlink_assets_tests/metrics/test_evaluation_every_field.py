@@ -25,7 +25,6 @@ from soundlink_assets.schema.window import Window
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 WINDOW = Window(date(2026, 4, 1), date(2026, 4, 8))
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
 Row = dict[str, Any]

@@ -58,8 +58,7 @@ def test_a_compressed_body_is_read_however_it_is_declared(
     assert delivery.bytes == len(WHOLE)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-@pytest.mark.parametrize("rows", [2, None], ids=["counted", "not counted"])
+@pytest.mark.parametrize(("share", "rows"), [(0.1, 2), (0.5, None), (0.99, None)])
 @pytest.mark.parametrize(("how", "declared"), DECLARED)
 def test_a_cut_compressed_body_is_tried_again(
     how: str, declared: str | None, rows: int | None, share: float, make_client: MakeClient
@@ -99,8 +98,7 @@ def bomb(unit: bytes, times: int) -> bytes:
     return b"".join(packer.compress(block) for _ in range(times)) + packer.flush()
 
 
-@pytest.mark.parametrize("declared", ["gzip", None])
-@pytest.mark.parametrize("rows", [5, None])
+@pytest.mark.parametrize(("declared", "rows"), [("gzip", None), (None, 5)])
 def test_a_bomb_without_line_ends_is_given_up_early_and_not_tried_again(
     declared: str | None, rows: int | None, make_client: MakeClient, tmp_path: Path
 ) -> None:

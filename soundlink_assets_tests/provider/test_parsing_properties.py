@@ -40,8 +40,10 @@ def test_a_body_cut_anywhere_is_shorter_by_whole_lines_or_marked_as_cut_off(
 ) -> None:
     named = [{**row, "campaign_name": 'é\u2028"\\'} for row in sample_rows(export)]
     body = body_of(named)
+    line_ends = [match.start() for match in re.finditer(b"\n", body)]
+    around_line_ends = {end + by for end in line_ends for by in (-1, 0, 1)}
 
-    for end in range(len(body)):
+    for end in {*range(0, len(body), 7), *around_line_ends}:
         part = body[:end]
         complete_lines = [line for line in body.split(b"\n") if line and part.count(line)]
         ends_between_lines = not part.strip() or part.rstrip().endswith(b"}")
@@ -73,13 +75,11 @@ def test_chunk_and_block_boundaries_do_not_matter(export: Export, data: st.DataO
 
 
 @patient
-@given(export=exports, seed=st.randoms(use_true_random=False), repeats=st.integers(1, 3))
-def test_the_order_of_lines_does_not_matter(
-    export: Export, seed: random.Random, repeats: int
-) -> None:
+@given(export=exports, seed=st.integers(), repeats=st.integers(1, 3))
+def test_the_order_of_lines_does_not_matter(export: Export, seed: int, repeats: int) -> None:
     rows = many_rows(export, 40)
     shuffled = rows * repeats
-    seed.shuffle(shuffled)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - an order, not a secret
 
     parsed = parse(export, body_of(shuffled), block_bytes=5_000)
 
@@ -134,7 +134,7 @@ def _fits(column: Column, value: Any, export: Export) -> bool:
     return fits(value)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=120)
 @given(export=exports, data=st.data(), value=any_value, rows_before=st.sampled_from([0, 40]))
 def test_a_value_of_another_type_is_refused_with_its_line_and_field(
     export: Export, data: st.DataObject, value: Any, rows_before: int
@@ -168,7 +168,7 @@ def _decoded_and_exact(export: Export, body: bytes) -> tuple[tuple[Any, ...], tu
 JSON_BYTES = [bytes([byte]) for byte in b'"\\{}[]:,0123456789eE+-.tfnu \t\r\n\x00\x1f\x7f\xff']
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=120)
 @given(
     export=exports,
     at=st.floats(0, 1, exclude_max=True),
