@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import tempfile
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -210,15 +211,20 @@ def write_with_little_room(setting: str, room: int, answers: Any) -> None:
     """Write a delivery while no file may grow beyond `room` bytes; answer the error."""
     taken = full_day("abcdefghijklmnop", 2)
     taken.files()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    _limit_files(room)
     _answer_error(lambda: write(open_warehouse(setting), taken), answers)
 
 
 def spool_with_little_room(answers: Any) -> None:
     """Spool a delivery while no file may grow beyond a few bytes; answer the error."""
     with full_day("abcdefghijklmnop", 2) as taken:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        _limit_files(100)
         _answer_error(taken.files, answers)
+
+
+def _limit_files(room: int) -> None:
+    sys.dont_write_bytecode = True  # it would be cut off at the limit, for all that come later
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
 
 def write_to_read_only_folder(answers: Any) -> None:
