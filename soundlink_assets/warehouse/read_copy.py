@@ -83,7 +83,7 @@ def publish(warehouse: FileWarehouse) -> bool:
         return False
     with warehouse.connect(writes=True, purpose="publishing the read copy") as old:
         old.execute("CHECKPOINT")
-        # The copy bears the time of what it is a copy of: so it is known whether it is the newest.
+        # The copy gets the modification time of its original, which tells whether it is the newest.
         modified = _modified(warehouse.file)
         _remove(half)
         try:
