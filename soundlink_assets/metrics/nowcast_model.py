@@ -300,14 +300,14 @@ def _posterior(history: History, likelihoods: Array, where: Flags) -> Array:
 
 
 def _dispersion(posterior: Array) -> Array:
-    """The excess dispersion [series, age]: one standard deviation above its posterior mean.
+    """The excess dispersion [series, age]: 1.5 standard deviations above its posterior mean.
 
     Above, because reports of one day have causes in common, which makes past days look more alike
     than they are.
     """
     weight = posterior.sum(0)
     mean = weight @ _DISPERSIONS
-    return np.asarray(mean + np.sqrt(np.maximum(weight @ _DISPERSIONS**2 - mean**2, 0)))
+    return np.asarray(mean + 1.5 * np.sqrt(np.maximum(weight @ _DISPERSIONS**2 - mean**2, 0)))
 
 
 def _ratio(above: Array, below: Array) -> Array:
