@@ -45,7 +45,6 @@ NOT_RUN = {
     "soundlink-assets move": "needs PostgreSQL; run in cli/test_maintain.py",
     "soundlink-assets sandbox": "serves until stopped; the test's own sandbox runs instead",
     ". .venv/bin/activate": "the tests run inside the environment",
-    "export SOUNDLINK_API_KEY=sk_...": "the sandbox's key stands in the environment instead",
     "sudo systemctl": "changes the machine",
     "ssh ": "another machine",
     "psql": "needs PostgreSQL",

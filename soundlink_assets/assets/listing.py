@@ -253,7 +253,7 @@ def listing_asset(
                 yield result_of(spec, not_judged(of.refusal))
             return
         missing = {export: of.incomplete_days(log, export) for export, log in logs.items()}
-        if of.listed.is_empty():
+        if of.listed.is_empty() and not scope.is_optional:
             context.log.warning("The organisation of this key has no %s yet.", scope.plural)
         yield _stored(of, context, _metadata(of, missing, soundlink_api, look_back_days))
         verdicts = {

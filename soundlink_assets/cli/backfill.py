@@ -57,9 +57,9 @@ def backfill(
     settings.require_api_key()
     window = closed_days(start, end, settings.start_date, datetime.now(UTC).date())
     is_clean = load_days(settings, window, select, verbose=ctx.obj["verbose"])
-    typer.echo("\nNext: `soundlink-assets report` writes a page of it, `dev` keeps it up to date.")
     if not is_clean:
         raise typer.Exit(1)
+    typer.echo("\nNext: `soundlink-assets report` writes a page of it, `dev` keeps it up to date.")
 
 
 def load_days(
