@@ -1,6 +1,5 @@
 """The read copy: what it holds, when it is published, and that no reader delays a run."""
 
-import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -148,9 +147,7 @@ def test_the_copy_can_be_switched_off(file: FileWarehouse) -> None:
     assert open_warehouse(file.name).query(f"SELECT max(streams) FROM {NAME}").item() == 3
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anything")
-def test_no_tool_can_write_the_copy(file: FileWarehouse) -> None:
+def test_nobody_may_write_the_copy(file: FileWarehouse) -> None:
     publish(file)
 
-    with pytest.raises(duckdb.IOException):
-        duckdb.connect(read_copy_of(file.file))
+    assert read_copy_of(file.file).stat().st_mode & 0o222 == 0
